@@ -1,0 +1,98 @@
+//! Pixels as a model sees them: bounded, upright, opaque RGB, already resized by the model's own rule.
+
+use std::sync::Arc;
+
+/// SHA-256 of the pixels and their size: the key of every cache that a picture can hit
+/// (fetched bytes, resized pixels, the engine's embedding cache, the KV prefix index).
+pub type ContentHash = [u8; 32];
+
+/// How a model family cuts a picture into tokens (transformers' `preprocessor_config.json`).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VisionSpec {
+    /// Side of one patch in pixels (`patch_size`, 16 for Qwen3-VL).
+    pub patch_size: u32,
+    /// Patches merged per side into one token (`merge_size`, 2 for Qwen3-VL).
+    pub merge_size: u32,
+    /// Frames per temporal patch (`temporal_patch_size`, 2 for Qwen3-VL).
+    pub temporal_patch_size: u32,
+    /// Smallest area in pixels after resizing (`size.shortest_edge`; an area in spite of its name).
+    pub min_pixels: u64,
+    /// Largest area in pixels after resizing (`size.longest_edge`).
+    pub max_pixels: u64,
+    /// Per-channel mean of the normalisation, on the 0..1 scale.
+    pub mean: [f32; 3],
+    /// Per-channel standard deviation of the normalisation, on the 0..1 scale.
+    pub std: [f32; 3],
+}
+
+impl VisionSpec {
+    /// Qwen3-VL's own values: patch 16, merge 2, 65,536 to 16,777,216 pixels, mean and std 0.5.
+    pub const QWEN3_VL: Self = Self {
+        patch_size: 16,
+        merge_size: 2,
+        temporal_patch_size: 2,
+        min_pixels: 65_536,
+        max_pixels: 16_777_216,
+        mean: [0.5; 3],
+        std: [0.5; 3],
+    };
+
+    /// Pixels per side of one token (`patch_size * merge_size`, 32 for Qwen3-VL).
+    #[must_use]
+    pub const fn factor(&self) -> u32 {
+        self.patch_size * self.merge_size
+    }
+}
+
+/// One picture, ready for the vision tower: `height * width * 3` bytes of RGB, both sides multiples of
+/// [`VisionSpec::factor`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct Picture {
+    /// Row-major RGB, 8 bits a channel, `height * width * 3` bytes.
+    pub rgb: Arc<[u8]>,
+    /// Width in pixels.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+    /// SHA-256 over size and pixels.
+    pub hash: ContentHash,
+}
+
+impl std::fmt::Debug for Picture {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Picture({}x{})", self.width, self.height)
+    }
+}
+
+impl Picture {
+    /// The patch grid `[temporal, height, width]` that transformers calls `image_grid_thw`.
+    #[must_use]
+    pub fn grid(&self, spec: &VisionSpec) -> [u32; 3] {
+        [1, self.height / spec.patch_size, self.width / spec.patch_size]
+    }
+
+    /// Tokens that this picture costs in the prompt, without the two vision markers around it.
+    #[must_use]
+    pub fn tokens(&self, spec: &VisionSpec) -> u32 {
+        let side = spec.factor();
+        (self.height / side) * (self.width / side)
+    }
+}
+
+/// A clip: frames of one size in temporal order, sampled by the model's own rule, an even number of them
+/// (the last is repeated where the sampling gave an odd number, as transformers does).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Clip {
+    /// Frames in order; all have the same size.
+    pub frames: Vec<Picture>,
+    /// Time of each temporal patch (a pair of frames) in milliseconds: the mean of the pair's times.
+    pub stamps_ms: Vec<u64>,
+    /// SHA-256 over the frames' hashes and the stamps.
+    pub hash: ContentHash,
+}
+
+impl std::fmt::Debug for Clip {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Clip({} frames)", self.frames.len())
+    }
+}

@@ -1,0 +1,2 @@
+//! The vlgate binary.
+fn main() {}
