@@ -1,6 +1,23 @@
-//! The Engine contract, what all runtimes share (prompt rendering, sampling, grammars, parsing of tool calls and
-//! reasoning), and the runtimes.
+//! The Engine contract, what all runtimes share (prompt rendering, sampling, text, usage), and the runtimes.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
 
 pub mod contract;
+mod local;
+#[cfg(feature = "mistralrs")]
+pub mod mistral;
+mod model_dir;
+mod prompt;
+mod runtime;
+mod sampler;
+mod text;
 
 pub use contract::*;
+pub use local::LocalEngine;
+pub use model_dir::ModelDir;
+pub use prompt::Template;
+pub use runtime::{Prepared, Runtime, Step};
+pub use sampler::{Sampled, Sampler};
+pub use text::token_bytes;

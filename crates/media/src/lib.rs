@@ -1,5 +1,21 @@
-//! Bytes to bounded pixels: data URLs, HTTP fetch behind the SSRF guard, files; images, video, PDF.
+//! Bytes to bounded pixels: data URLs, HTTP fetch behind the SSRF guard, pictures at the size that the model sees.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
 
+mod config;
+mod data_url;
+mod decode;
+mod error;
+mod fetch;
+mod guard;
 mod picture;
+mod resize;
+mod resolver;
 
+pub use config::MediaConfig;
+pub use error::MediaError;
 pub use picture::{Clip, ContentHash, Picture, VisionSpec};
+pub use resize::{Detail, Sizing, resize, smart_resize};
+pub use resolver::{ImageSource, Resolver};

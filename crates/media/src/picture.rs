@@ -96,3 +96,27 @@ impl std::fmt::Debug for Clip {
         write!(f, "Clip({} frames)", self.frames.len())
     }
 }
+
+impl VisionSpec {
+    /// Reads a `preprocessor_config.json`; what it leaves out is Qwen3-VL's own.
+    #[must_use]
+    pub fn from_preprocessor(config: &serde_json::Value) -> Self {
+        let d = Self::QWEN3_VL;
+        let number = |path: &str| config.pointer(path).and_then(serde_json::Value::as_u64);
+        let side = |path: &str, default: u32| number(path).and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(default);
+        let three = |key: &str, default: [f32; 3]| {
+            let list = config.get(key).and_then(serde_json::Value::as_array)?;
+            let values: Vec<f32> = list.iter().filter_map(|v| v.as_f64().map(|n| n as f32)).collect();
+            Some(<[f32; 3]>::try_from(values).unwrap_or(default))
+        };
+        Self {
+            patch_size: side("/patch_size", d.patch_size),
+            merge_size: side("/merge_size", d.merge_size),
+            temporal_patch_size: side("/temporal_patch_size", d.temporal_patch_size),
+            min_pixels: number("/min_pixels").or_else(|| number("/size/shortest_edge")).unwrap_or(d.min_pixels),
+            max_pixels: number("/max_pixels").or_else(|| number("/size/longest_edge")).unwrap_or(d.max_pixels),
+            mean: three("image_mean", d.mean).unwrap_or(d.mean),
+            std: three("image_std", d.std).unwrap_or(d.std),
+        }
+    }
+}

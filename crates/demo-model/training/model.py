@@ -1,0 +1,196 @@
+"""The demo model's batched forward over transformers' own modules, and the training-only dense heads."""
+import math, torch, torch.nn as nn, torch.nn.functional as F
+from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+
+def make_model(folder):
+    cfg = Qwen3VLConfig.from_pretrained(folder)
+    cfg.dtype = "float32"
+    torch.manual_seed(0)
+    m = Qwen3VLForConditionalGeneration(cfg).float()
+    for n, p in m.named_parameters():   # a better start for so small a model than normal(0.02)
+        if p.ndim >= 2 and "embed" not in n:
+            nn.init.normal_(p, std=(p[0].numel()) ** -0.5 * (0.5 if any(k in n for k in ("o_proj", "down_proj", "attn.proj", "mlp.linear_fc2")) else 1.0))
+    nn.init.normal_(m.model.visual.pos_embed.weight, std=0.05)
+    dct_init(m.model.visual.patch_embed.proj)
+    nn.init.normal_(m.model.language_model.embed_tokens.weight, std=0.05)
+    m.tie_weights()
+    return m
+
+
+def dct_init(conv):
+    """Patch embedding: low cosine waves of brightness and of two colour differences, quiet ones turned up."""
+    k, D = torch.arange(16).float(), conv.weight.shape[0]
+    basis = torch.cos(math.pi * (k[None] + 0.5) * k[:, None] / 16); basis /= basis.norm(dim=1, keepdim=True)
+    col = torch.tensor([[1, 1, 1], [1, 0, -1], [-.5, 1, -.5]]); col = col / col.norm(dim=1, keepdim=True)
+    order = sorted(((u, v) for u in range(16) for v in range(16)), key=lambda t: t[0] ** 2 + t[1] ** 2)
+    rest = (D - 0) // 5
+    rows = [(0, u, v) for u, v in order[:D - 2 * rest]] + [(c, u, v) for c in (1, 2) for u, v in order[:rest]]
+    w = torch.stack([torch.einsum("c,h,w->chw", col[c], basis[u], basis[v]) * 0.05 * (1 + math.hypot(u, v)) ** 0.8 * (1.0 if c == 0 else 1.4) for c, u, v in rows])
+    conv.weight.data.copy_((w / 2)[:, :, None].expand_as(conv.weight)); conv.bias.data.zero_()
+
+
+def rms(x, norm):
+    return F.rms_norm(x.float(), (x.shape[-1],), norm.weight, norm.variance_epsilon)
+
+
+def rot(x):
+    a, b = x.chunk(2, -1)
+    return torch.cat((-b, a), -1)
+
+
+def attend(q, k, v, mask=None):
+    """Plain attention: on this CPU its backward is several times faster than the fused one."""
+    B, H, N, D = q.shape
+    a = torch.bmm(q.reshape(B * H, N, D) * D ** -0.5, k.reshape(B * H, N, D).transpose(1, 2))
+    if mask is not None:
+        a = (a.view(B, H, N, N) + mask).view(B * H, N, N)
+    return torch.bmm(torch.softmax(a, -1, dtype=a.dtype), v.reshape(B * H, N, D)).view(B, H, N, D)
+
+
+class Heads(nn.Module):
+    """Dense supervision: what lies in each 8x8 cell, colours, coverage, counts. Thrown away after training."""
+    def __init__(self, d, out):
+        super().__init__()
+        self.n = 64 + 11 + 16
+        self.patch = nn.Linear(d, self.n)
+        self.token = nn.ModuleList(nn.Linear(out, 4 * self.n) for _ in range(1))
+        self.pool = nn.Sequential(nn.Linear(out, 128), nn.GELU(), nn.Linear(128, 6 * 9))
+        self.norm = nn.LayerNorm(d)
+
+    def dense(self, o, b, w):
+        cell, color, cover = o.float().split([64, 11, 16], -1)
+        l1 = F.cross_entropy(cell.reshape(-1, 16), b["cell"].reshape(-1), weight=w, reduction="sum") / w[b["cell"].reshape(-1)].sum()
+        col = b["color"].reshape(-1)
+        l2 = F.cross_entropy(color.reshape(-1, 11), col, ignore_index=-1) if (col >= 0).any() else 0
+        l3 = F.cross_entropy(cover.reshape(-1, 16), b["cover"].reshape(-1))
+        return 2 * l1 + l2 + l3
+
+    def loss(self, hidden, merged, b):
+        w = torch.full((16,), 6.0); w[0] = 1.0
+        B, N = hidden.shape[:2]
+        l = self.dense(self.patch(self.norm(hidden)), b, w)
+        for t in self.token:
+            l = l + self.dense(t(merged).view(B, N, self.n), b, w)
+        c = F.cross_entropy(self.pool(merged.mean(1)).float().view(-1, 9), b["counts"].reshape(-1))
+        return l / 2, c
+
+
+class Fast:
+    def __init__(self, m):
+        self.m, self.v, self.t = m, m.model.visual, m.model.language_model
+        self.cache = {}
+
+    def geometry(self, grid):
+        if grid not in self.cache:
+            from transformers.models.qwen3_vl.modeling_qwen3_vl import get_vision_interpolation_indices_and_weights as gi, get_vision_position_ids as gp
+            g = torch.tensor([[1, *grid]])
+            i, w = gi(g, num_grid_per_side=self.v.num_grid_per_side, mode=self.v.interpolation_mode, align_corners=True, spatial_merge_size=2, kwargs={})
+            cos, sin = self.v.rotary_pos_emb(torch.zeros(1), gp(g, 2, kwargs={}))
+            self.cache[grid] = (i, w, cos, sin)
+        return self.cache[grid]
+
+    def vision(self, px, grid):
+        """px: [B, N, 768] in -1..1. Patch features, merged tokens, DeepStack features."""
+        v = self.v
+        i, w, cos, sin = self.geometry(grid)
+        k = v.patch_embed.proj
+        x = F.linear(px, k.weight.sum(2).flatten(1), k.bias)
+        x = x.float() + (v.pos_embed(i) * w[:, :, None]).sum(1)
+        B, N, D = x.shape
+        deep = []
+        for n, blk in enumerate(v.blocks):
+            a = blk.attn
+            q, key, val = a.qkv(blk.norm1(x)).view(B, N, 3, a.num_heads, -1).permute(2, 0, 3, 1, 4)
+            c, s = cos.to(q.dtype), sin.to(q.dtype)
+            q, key = q * c + rot(q) * s, key * c + rot(key) * s
+            o = attend(q, key, val)
+            x = x + a.proj(o.transpose(1, 2).reshape(B, N, D))
+            x = x + blk.mlp(blk.norm2(x))
+            if n in v.deepstack_visual_indexes:
+                deep.append(v.deepstack_merger_list[v.deepstack_visual_indexes.index(n)](x.reshape(B * N, D)).view(B, N // 4, -1))
+        return x, v.merger(x.reshape(B * N, D)).view(B, N // 4, -1), deep
+
+    def text(self, ids, pos, br, merged, deep, pic, keep=None):
+        """ids [R, L], pos [R, L, 3], br [R, L] branch (-1 pad), pic [R] which picture. Logits where keep."""
+        t, R, L = self.t, *ids.shape
+        x = t.embed_tokens(ids)
+        img = ids == self.m.config.image_token_id
+        if merged is not None:
+            r, c = img.nonzero(as_tuple=True)
+            n = merged.shape[1]
+            order = (img.cumsum(1) - 1)[r, c] % n
+            p = pic[r]
+            x = x.index_put((r, c), merged.float()[p, order])
+            deep = [d.float()[p, order] for d in deep]
+        flat = (br >= 0).flatten().nonzero()[:, 0]          # all but padding: what the matrices see
+        x = x.reshape(R * L, -1)[flat]
+        if merged is not None:
+            at = torch.full((R * L,), -1).index_copy(0, flat, torch.arange(len(flat)))[r * L + c]
+        cos, sin = t.rotary_emb(x, pos.permute(2, 0, 1))
+        cos, sin = (w.reshape(R * L, 1, -1)[flat] for w in (cos, sin))
+        ok = torch.ones(L, L, dtype=torch.bool).tril()[None] & ((br[:, None, :] == 0) | (br[:, None, :] == br[:, :, None]))
+        ok = ok | torch.eye(L, dtype=torch.bool)[None]
+        mask = torch.zeros(ok.shape, dtype=torch.bfloat16 if torch.is_autocast_enabled("cpu") else torch.float32).masked_fill(~ok, -1e4)[:, None]
+
+        def rows(w, g=1):
+            w = w.flatten(1).to(mask.dtype)
+            w = w.new_zeros(R * L, w.shape[1]).index_copy(0, flat, w).view(R, L, -1, self.head).transpose(1, 2)
+            return w.repeat_interleave(g, 1) if g > 1 else w
+
+        for n, l in enumerate(t.layers):
+            a = l.self_attn
+            self.head = a.head_dim
+            h = rms(x, l.input_layernorm)
+            q = rms(a.q_proj(h).view(len(flat), -1, a.head_dim), a.q_norm)
+            k = rms(a.k_proj(h).view(len(flat), -1, a.head_dim), a.k_norm)
+            q, k = q * cos + rot(q) * sin, k * cos + rot(k) * sin
+            g = a.num_key_value_groups
+            o = attend(rows(q), rows(k, g), rows(a.v_proj(h), g), mask)
+            x = x + a.o_proj(o.transpose(1, 2).reshape(R * L, -1)[flat])
+            x = x + l.mlp(rms(x, l.post_attention_layernorm))
+            if merged is not None and n < len(deep):
+                x = x.index_add(0, at, deep[n].to(x.dtype))
+        if keep is not None:
+            keep = keep.flatten()[flat]
+        if keep is not None:
+            x = x[keep]
+        return self.m.lm_head(rms(x, t.norm))
+
+
+def check(folder_or_model, folder, n=3):
+    """Largest difference between this forward and transformers' own, on a few pictures."""
+    import numpy as np, draw as D
+    from PIL import Image
+    from transformers import AutoProcessor
+    from data import Maker, patches
+    m = folder_or_model if not isinstance(folder_or_model, str) else Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
+    m.eval(); m.set_attn_implementation("eager") if hasattr(m, "set_attn_implementation") else None
+    P = AutoProcessor.from_pretrained(folder)
+    worst = 0
+    for i in range(n):
+        im = D.paint(D.make_pair(rng := D.stream(9, i)), rng)
+        inp = P.apply_chat_template([{"role": "user", "content": [{"type": "image", "image": im}, {"type": "text", "text": "What is this?"}]}], tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt")
+        g = tuple(inp["image_grid_thw"][0, 1:].tolist())
+        with torch.no_grad():
+            ref = m(**inp).logits
+            pos, _ = m.model.get_rope_index(inp["input_ids"], image_grid_thw=inp["image_grid_thw"], attention_mask=inp["attention_mask"], mm_token_type_ids=inp["mm_token_type_ids"])
+            px = inp["pixel_values"].view(-1, 3, 2, 256)[:, :, 0].reshape(1, -1, 768)
+            f = Fast(m); _, me, de = f.vision(px, g)
+            out = f.text(inp["input_ids"], pos.permute(1, 2, 0), torch.zeros_like(inp["input_ids"]), me, de, torch.zeros(1, dtype=torch.long))[None]
+            own = Maker(None, {"image_token_id": m.config.image_token_id})
+            ids = inp["input_ids"][0].tolist(); a = ids.index(m.config.image_token_id); b = a + ids.count(m.config.image_token_id)
+            own.cache = {"a": ids[:a], "b": ids[b:]}
+            mine = own.row([("a", 0, 0), (None, 0, 0), ("b", 0, 1)], g)
+            assert (mine[0] == np.array(ids)).all() and (mine[1] == pos[:, 0].T.numpy()).all(), "positions differ"
+        worst = max(worst, (ref - out).abs().max().item())
+    return worst
+
+
+if __name__ == "__main__":
+    import sys, os
+    d = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "../model")
+    m = make_model(d)
+    for p in ("visual", "language_model"):
+        print(p, sum(x.numel() for x in getattr(m.model, p).parameters()) / 1e6)
+    print("difference", check(m, d))

@@ -1,0 +1,249 @@
+//! A runtime in this process as an [`Engine`]: prompt, counts, sampling defaults, text, stop texts and usage are the
+//! same whatever computes the logits.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use async_trait::async_trait;
+use tokio::sync::mpsc::{self, UnboundedReceiver};
+use vlgate_media::Picture;
+
+use crate::{
+    contract::{
+        Conversation, Engine, EngineError, Event, EventStream, FinishReason, Format, Job, Load, ModelCard, Part,
+        Sampling, Timings, TokenCount, TokenLogprob, TopLogprob, Usage,
+    },
+    model_dir::ModelDir,
+    runtime::{Prepared, Runtime, Step},
+    sampler::{Sampled, Sampler},
+    text::{Piece, TextStream, token_bytes},
+};
+
+/// One model on one runtime.
+pub struct LocalEngine<R> {
+    card: ModelCard,
+    model: Arc<ModelDir>,
+    runtime: R,
+}
+
+impl<R: Runtime> LocalEngine<R> {
+    /// `card` is what the outside may know of the model.
+    #[must_use]
+    pub const fn new(card: ModelCard, model: Arc<ModelDir>, runtime: R) -> Self {
+        Self { card, model, runtime }
+    }
+
+    /// The model's prompt for a conversation: text, tokens with pictures expanded, and the pictures in order.
+    fn prompt(&self, conversation: &Conversation) -> Result<(String, Vec<u32>, Vec<Arc<Picture>>, TokenCount), EngineError> {
+        let images = pictures(conversation)?;
+        let text = self.model.template.render(conversation)?;
+        let encoding = self
+            .model
+            .tokenizer
+            .encode_fast(text.as_str(), false)
+            .map_err(|e| EngineError::Failed(format!("the prompt cannot be tokenised: {e}")))?;
+        let mut left = images.iter();
+        let mut tokens = Vec::with_capacity(encoding.get_ids().len());
+        let mut image = 0;
+        for id in encoding.get_ids() {
+            let repeat = if *id == self.model.image_token {
+                let n = left.next().map_or(0, |p| p.tokens(&self.model.vision));
+                image += n;
+                n
+            } else {
+                1
+            };
+            tokens.extend(std::iter::repeat_n(*id, repeat as usize));
+        }
+        let count = TokenCount { prompt: u32::try_from(tokens.len()).unwrap_or(u32::MAX), image, video: 0 };
+        Ok((text, tokens, images, count))
+    }
+
+    fn sampling(&self, job: &Job) -> Sampling {
+        let (s, d) = (job.sampling.clone(), &self.card.defaults);
+        Sampling {
+            temperature: s.temperature.or(d.temperature),
+            top_p: s.top_p.or(d.top_p),
+            top_k: s.top_k.or(d.top_k),
+            min_p: s.min_p.or(d.min_p),
+            repetition_penalty: s.repetition_penalty.or(d.repetition_penalty),
+            ..s
+        }
+    }
+
+    fn budget(&self, job: &Job, prompt: u32) -> Result<u32, EngineError> {
+        let context = self.card.context_length;
+        let left = context.saturating_sub(prompt);
+        match job.max_tokens {
+            _ if left == 0 => Err(EngineError::ContextLength { context, prompt, requested: job.max_tokens }),
+            Some(asked) if asked > left => {
+                Err(EngineError::ContextLength { context, prompt, requested: Some(asked) })
+            }
+            Some(asked) => Ok(asked.max(1)),
+            None => Ok(left),
+        }
+    }
+}
+
+fn pictures(conversation: &Conversation) -> Result<Vec<Arc<Picture>>, EngineError> {
+    let parts = conversation.messages.iter().flat_map(|m| &m.parts);
+    parts
+        .filter_map(|part| match part {
+            Part::Image(picture) => Some(Ok(Arc::clone(picture))),
+            Part::Video(_) => Some(Err(EngineError::Invalid {
+                message: "This model's runtime does not take video.".into(),
+                param: Some("messages".into()),
+            })),
+            Part::Text(_) => None,
+        })
+        .collect()
+}
+
+/// What is asked of the answer's form and this engine cannot hold it to.
+fn unsupported(job: &Job) -> Option<EngineError> {
+    let refuse = |message: &str, param: &str| {
+        Some(EngineError::Invalid { message: message.into(), param: Some(param.into()) })
+    };
+    if job.format != Format::Text {
+        return refuse("Structured output is not supported by this model's runtime yet.", "response_format");
+    }
+    if job.tools.required || !job.conversation.tools.is_empty() {
+        return refuse("Tool calling is not supported by this model's runtime yet.", "tools");
+    }
+    None
+}
+
+#[async_trait]
+impl<R: Runtime + 'static> Engine for LocalEngine<R> {
+    fn models(&self) -> Vec<ModelCard> {
+        vec![self.card.clone()]
+    }
+
+    async fn generate(&self, job: Job) -> Result<EventStream, EngineError> {
+        if job.model != self.card.id {
+            return Err(EngineError::NoSuchModel(job.model));
+        }
+        if let Some(refusal) = unsupported(&job) {
+            return Err(refusal);
+        }
+        let began = Instant::now();
+        let (text, tokens, images, count) = self.prompt(&job.conversation)?;
+        let max_tokens = self.budget(&job, count.prompt)?;
+        let banned = if job.ignore_eos { self.model.eos.clone() } else { Vec::new() };
+        let sampler = Sampler::new(self.sampling(&job), job.logprobs, &tokens, banned);
+        let prepared = Prepared { id: job.id.clone(), text, tokens, images, sampler, max_tokens };
+        let steps = self.runtime.start(prepared).await?;
+        let usage = Usage { prompt: count.prompt, image: count.image, video: count.video, ..Usage::default() };
+        let (events, stream) = mpsc::channel(64);
+        let decode = Decode { model: Arc::clone(&self.model), job, usage, max_tokens, began, events };
+        tokio::spawn(decode.run(steps));
+        Ok(Box::pin(futures::stream::unfold(stream, |mut rx| async move { rx.recv().await.map(|e| (e, rx)) })))
+    }
+
+    async fn count(&self, model: &str, conversation: &Conversation) -> Result<TokenCount, EngineError> {
+        if model != self.card.id {
+            return Err(EngineError::NoSuchModel(model.to_owned()));
+        }
+        Ok(self.prompt(conversation)?.3)
+    }
+
+    fn load(&self) -> Load {
+        self.runtime.load()
+    }
+}
+
+/// One job's way from tokens to events.
+struct Decode {
+    model: Arc<ModelDir>,
+    job: Job,
+    usage: Usage,
+    max_tokens: u32,
+    began: Instant,
+    events: mpsc::Sender<Result<Event, EngineError>>,
+}
+
+impl Decode {
+    /// Runs until the job ends; returns early (and so drops `steps`, which cancels the work) when nobody listens.
+    async fn run(mut self, mut steps: UnboundedReceiver<Step>) {
+        let mut text = TextStream::new(&self.model.tokenizer, std::mem::take(&mut self.job.stop));
+        let deadline = self.job.deadline.unwrap_or(Duration::from_secs(86_400));
+        let mut timings = Timings::default();
+        let mut waiting: Vec<TokenLogprob> = Vec::new();
+        loop {
+            let step = tokio::select! {
+                () = self.events.closed() => return,
+                () = tokio::time::sleep(deadline.saturating_sub(self.began.elapsed())) => {
+                    let _ = self.events.send(Err(EngineError::Deadline)).await;
+                    return;
+                }
+                step = steps.recv() => step,
+            };
+            let (delta, reason) = match step {
+                Some(Step::Prefill { cached }) => {
+                    timings.queue = self.began.elapsed();
+                    self.usage.cached = cached;
+                    let usage = self.usage;
+                    if self.events.send(Ok(Event::Started { usage })).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                Some(Step::Token(token)) => {
+                    if self.usage.completion == 0 {
+                        timings.first_token = self.began.elapsed();
+                    }
+                    self.usage.completion += 1;
+                    if self.model.eos.contains(&token.id) && !self.job.ignore_eos {
+                        (text.finish(), Some(FinishReason::Stop { stop: None }))
+                    } else {
+                        if self.job.logprobs.is_some() {
+                            waiting.push(self.logprob(&token));
+                        }
+                        match text.push(token.id) {
+                            Piece::Stopped(last, stop) => (last, Some(FinishReason::Stop { stop: Some(stop) })),
+                            Piece::Text(t) if self.usage.completion >= self.max_tokens => {
+                                (t + &text.finish(), Some(FinishReason::Length))
+                            }
+                            Piece::Text(t) => (t, None),
+                        }
+                    }
+                }
+                Some(Step::End) => (text.finish(), Some(FinishReason::Length)),
+                Some(Step::Failed(error)) => {
+                    let _ = self.events.send(Err(error)).await;
+                    return;
+                }
+                None => {
+                    let _ = self.events.send(Err(EngineError::Failed("the runtime stopped".into()))).await;
+                    return;
+                }
+            };
+            if !delta.is_empty() || (reason.is_some() && !waiting.is_empty()) {
+                let event = Event::Text { delta, logprobs: std::mem::take(&mut waiting) };
+                if self.events.send(Ok(event)).await.is_err() {
+                    return;
+                }
+            }
+            if let Some(reason) = reason {
+                timings.total = self.began.elapsed();
+                let _ = self.events.send(Ok(Event::Finished { reason, usage: self.usage, timings })).await;
+                return;
+            }
+        }
+    }
+
+    fn logprob(&self, token: &Sampled) -> TokenLogprob {
+        let name = |id: u32| {
+            let bytes = token_bytes(&self.model.tokenizer, id);
+            (String::from_utf8_lossy(&bytes).into_owned(), bytes)
+        };
+        let top = token.top.iter().map(|(id, logprob)| {
+            let (token, bytes) = name(*id);
+            TopLogprob { token, bytes, logprob: *logprob }
+        });
+        let (text, bytes) = name(token.id);
+        TokenLogprob { token: text, bytes, logprob: token.logprob, top: top.collect() }
+    }
+}

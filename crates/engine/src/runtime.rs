@@ -1,0 +1,58 @@
+//! What a runtime in this process must do; [`crate::LocalEngine`] adds everything that all runtimes share.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc::UnboundedReceiver;
+use vlgate_media::Picture;
+
+use crate::{
+    contract::{EngineError, Load},
+    sampler::{Sampled, Sampler},
+};
+
+/// A job that is ready to be computed.
+#[derive(Debug)]
+pub struct Prepared {
+    /// For the log.
+    pub id: String,
+    /// The rendered prompt with one `<|image_pad|>` a picture.
+    pub text: String,
+    /// The prompt's tokens with each `<|image_pad|>` repeated for its picture's tokens.
+    pub tokens: Vec<u32>,
+    /// The pictures in prompt order.
+    pub images: Vec<Arc<Picture>>,
+    /// Chooses the tokens.
+    pub sampler: Sampler,
+    /// Tokens to generate at the most; at least 1.
+    pub max_tokens: u32,
+}
+
+/// What a runtime sends for a job. The channel's end without [`Step::End`] means that the runtime died.
+#[derive(Debug)]
+pub enum Step {
+    /// The prefill begins now: the job left the queue.
+    Prefill {
+        /// Prompt tokens whose KV was cached.
+        cached: u32,
+    },
+    /// The next token.
+    Token(Sampled),
+    /// `max_tokens` or an end-of-sequence token was reached.
+    End,
+    /// The job failed.
+    Failed(EngineError),
+}
+
+/// Computes prepared jobs. The receiver's drop cancels the job within one step.
+#[async_trait]
+pub trait Runtime: Send + Sync {
+    /// Queues a job.
+    ///
+    /// # Errors
+    /// [`EngineError::Overloaded`] when the queue is full, [`EngineError::NotReady`] while the runtime is (re)loading.
+    async fn start(&self, job: Prepared) -> Result<UnboundedReceiver<Step>, EngineError>;
+
+    /// How busy it is.
+    fn load(&self) -> Load;
+}

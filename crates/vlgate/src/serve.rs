@@ -1,0 +1,122 @@
+//! `vlgate serve`: settings to a model, an engine, a server.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::{Context, bail};
+use vlgate_engine::{
+    LocalEngine, ModelCard, ModelDir,
+    mistral::{LoadOptions, MistralRuntime, Quantization, paged_attention},
+};
+use vlgate_media::{MediaConfig, Resolver};
+use vlgate_server::ServerConfig;
+
+use crate::{
+    hub,
+    settings::{Dtype, Settings},
+};
+
+/// Runs until a signal ends it.
+///
+/// # Errors
+/// What keeps it from starting, in one sentence.
+pub async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let began = std::time::Instant::now();
+    let (id, folder) = find(&settings).await?;
+    let model = Arc::new(ModelDir::open(&folder)?);
+    let card = card(&settings, &model, id);
+    tracing::info!(model = %card.id, folder = %folder.display(), quantization = %card.quantization, "loading the model");
+    let engine = LocalEngine::new(card.clone(), Arc::clone(&model), MistralRuntime::load(options(&settings, &model)?).await?);
+    let resolver = Resolver::new(MediaConfig { allow_private_hosts: settings.media.allow_hosts.clone(), ..MediaConfig::default() })?;
+    tracing::info!(ms = began.elapsed().as_millis(), "the model is ready");
+    let config = server_config(&settings, &card.id);
+    vlgate_server::serve(config, Arc::new(engine), Arc::new(resolver)).await.context("the server failed")
+}
+
+/// The model's id and folder.
+async fn find(settings: &Settings) -> anyhow::Result<(String, PathBuf)> {
+    if settings.model == "demo" {
+        let folder = vlgate_demo_model::unpack(&cache()).context("the demo model cannot be unpacked")?;
+        return Ok((vlgate_demo_model::ID.to_owned(), folder));
+    }
+    let (model, revision) = (settings.model.clone(), settings.revision.clone());
+    let folder = tokio::task::spawn_blocking(move || hub::locate(&model, &revision)).await??;
+    let id = if Path::new(&settings.model).is_dir() {
+        let name = folder.canonicalize()?.file_name().map(|n| n.to_string_lossy().into_owned());
+        name.unwrap_or_else(|| "model".to_owned())
+    } else {
+        settings.model.clone()
+    };
+    Ok((id, folder))
+}
+
+/// `$XDG_CACHE_HOME/vlgate`, `~/.cache/vlgate`, or below the temporary folder where there is no home.
+fn cache() -> PathBuf {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    set("XDG_CACHE_HOME")
+        .or_else(|| set("HOME").map(|h| h.join(".cache")))
+        .filter(|base| std::fs::create_dir_all(base.join("vlgate")).is_ok())
+        .map_or_else(|| std::env::temp_dir().join("vlgate"), |base| base.join("vlgate"))
+}
+
+fn card(settings: &Settings, model: &ModelDir, id: String) -> ModelCard {
+    let context_length = match settings.context {
+        0 => model.context_length,
+        n => n.min(model.context_length),
+    };
+    ModelCard {
+        id: if settings.served_name.is_empty() { id } else { settings.served_name.clone() },
+        created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
+        context_length,
+        vision: Some(model.vision),
+        video: false,
+        thinking: model.thinking,
+        quantization: settings.quantize.clone(),
+        runtime: "mistralrs".to_owned(),
+        defaults: model.defaults.clone(),
+    }
+}
+
+fn options(settings: &Settings, model: &ModelDir) -> anyhow::Result<LoadOptions> {
+    if !(0.0..=1.0).contains(&settings.memory_fraction) {
+        bail!("memory_fraction is a fraction between 0 and 1");
+    }
+    let context = if settings.context == 0 { model.context_length.min(32_768) } else { settings.context };
+    Ok(LoadOptions {
+        folder: model.path.clone(),
+        eos: model.eos.clone(),
+        quantization: match settings.quantize.as_str() {
+            "none" => Quantization::None,
+            "q8" => Quantization::Q8,
+            "q4" => Quantization::Q4,
+            name => Quantization::Named(name.to_owned()),
+        },
+        bf16: match settings.dtype {
+            Dtype::Auto => paged_attention(),
+            Dtype::F32 => false,
+            Dtype::Bf16 => true,
+        },
+        max_running: settings.max_running,
+        max_waiting: settings.max_waiting,
+        context: context as usize,
+        block_size: settings.block_size,
+        memory_fraction: (settings.memory_fraction > 0.0).then_some(settings.memory_fraction),
+    })
+}
+
+fn server_config(settings: &Settings, id: &str) -> ServerConfig {
+    let aliases = settings.aliases.iter().map(|(alias, target)| {
+        let target = if target.is_empty() { id } else { target.as_str() };
+        (alias.clone(), target.to_owned())
+    });
+    ServerConfig {
+        host: settings.host.to_string(),
+        port: settings.port,
+        api_keys: settings.api_keys.clone(),
+        aliases: aliases.collect(),
+        ..ServerConfig::default()
+    }
+}

@@ -1,0 +1,226 @@
+//! Flags over the configuration file over the defaults.
+
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
+
+use anyhow::{Context, bail};
+use clap::{Args, ValueEnum};
+use serde::Deserialize;
+
+/// Names that GPT-4V code uses; they all mean the model served here.
+const ALIASES: [&str; 6] =
+    ["gpt-4-vision-preview", "gpt-4o", "gpt-4o-mini", "gpt-4-turbo", "gpt-4.1", "gpt-4.1-mini"];
+
+/// `vlgate serve`.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ServeFlags {
+    /// Address to listen on; anything but loopback needs an API key [default: 127.0.0.1]
+    #[arg(long)]
+    pub host: Option<IpAddr>,
+    /// Port to listen on [default: 8080]
+    #[arg(long)]
+    pub port: Option<u16>,
+    /// "demo", a folder in hub layout, or an id of the Hugging Face hub [default: demo]
+    #[arg(long)]
+    pub model: Option<String>,
+    /// The id that clients see [default: the model's own]
+    #[arg(long)]
+    pub served_name: Option<String>,
+    /// Branch, tag or commit on the hub [default: main]
+    #[arg(long)]
+    pub revision: Option<String>,
+    /// What computes the model [default: auto]
+    #[arg(long)]
+    pub runtime: Option<Runtime>,
+    /// none, q8, q4, or a quantisation of mistral.rs by name (q4k, q6k, hqq8, ...) [default: none]
+    #[arg(long)]
+    pub quantize: Option<String>,
+    /// Weights and activations [default: auto, f32 on CPUs and bf16 elsewhere]
+    #[arg(long)]
+    pub dtype: Option<Dtype>,
+    /// Requests computed at once, with paged attention [default: 32]
+    #[arg(long)]
+    pub max_running: Option<usize>,
+    /// Tokens of prompt and answer together [default: the model's own]
+    #[arg(long)]
+    pub context: Option<u32>,
+    /// Key that clients must send; several with commas
+    #[arg(long, env = "VLGATE_API_KEY", hide_env_values = true, value_delimiter = ',')]
+    pub api_key: Vec<String>,
+    /// A host:port or CIDR that pictures may be fetched from although it is private; may be repeated
+    #[arg(long)]
+    pub allow_host: Vec<String>,
+    /// Configuration file
+    #[arg(long)]
+    pub config: Option<PathBuf>,
+}
+
+/// What computes the model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Runtime {
+    /// The best that this build has.
+    #[default]
+    Auto,
+    /// mistral.rs.
+    Mistralrs,
+}
+
+/// Weights and activations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum Dtype {
+    /// f32 on CPUs, bf16 elsewhere.
+    #[default]
+    Auto,
+    /// 32 bits.
+    F32,
+    /// 16 bits.
+    Bf16,
+}
+
+/// Everything that `vlgate serve` needs to know; the fields are those of `config/vlgate.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Settings {
+    pub host: IpAddr,
+    pub port: u16,
+    pub api_keys: Vec<String>,
+    pub model: String,
+    pub served_name: String,
+    pub revision: String,
+    pub runtime: Runtime,
+    pub quantize: String,
+    pub dtype: Dtype,
+    pub max_running: usize,
+    pub max_waiting: u32,
+    pub context: u32,
+    pub block_size: usize,
+    pub memory_fraction: f32,
+    pub aliases: BTreeMap<String, String>,
+    pub limits: Limits,
+    pub media: Media,
+}
+
+/// `[limits]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Limits {
+    pub body_bytes: usize,
+    pub bodies_in_flight_bytes: usize,
+    pub images_per_request: usize,
+}
+
+/// `[media]`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Media {
+    pub allow_hosts: Vec<String>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { body_bytes: 64 << 20, bodies_in_flight_bytes: 512 << 20, images_per_request: 64 }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            host: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            port: 8080,
+            api_keys: Vec::new(),
+            model: "demo".into(),
+            served_name: String::new(),
+            revision: "main".into(),
+            runtime: Runtime::Auto,
+            quantize: "none".into(),
+            dtype: Dtype::Auto,
+            max_running: 32,
+            max_waiting: 256,
+            context: 0,
+            block_size: 32,
+            memory_fraction: 0.0,
+            aliases: BTreeMap::new(),
+            limits: Limits::default(),
+            media: Media::default(),
+        }
+    }
+}
+
+impl Settings {
+    /// Flags over the file over the defaults.
+    ///
+    /// # Errors
+    /// A file that cannot be read or has an unknown key; a door that would stand open.
+    pub fn read(flags: ServeFlags) -> anyhow::Result<Self> {
+        let mut s = match &flags.config {
+            Some(file) => {
+                let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+                toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", file.display()))?
+            }
+            None => Self::default(),
+        };
+        set(&mut s.host, flags.host);
+        set(&mut s.port, flags.port);
+        set(&mut s.model, flags.model);
+        set(&mut s.served_name, flags.served_name);
+        set(&mut s.revision, flags.revision);
+        set(&mut s.runtime, flags.runtime);
+        set(&mut s.quantize, flags.quantize);
+        set(&mut s.dtype, flags.dtype);
+        set(&mut s.max_running, flags.max_running);
+        set(&mut s.context, flags.context);
+        s.media.allow_hosts.extend(flags.allow_host);
+        if !flags.api_key.is_empty() {
+            s.api_keys = flags.api_key;
+        }
+        s.api_keys.retain(|k| !k.trim().is_empty());
+        if s.api_keys.is_empty() && !s.host.is_loopback() {
+            bail!("--host {} is open to others: set --api-key or VLGATE_API_KEY, or listen on 127.0.0.1", s.host);
+        }
+        for alias in ALIASES {
+            s.aliases.entry(alias.to_owned()).or_default();
+        }
+        Ok(s)
+    }
+}
+
+fn set<T>(place: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *place = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shipped_file_holds_the_defaults_and_no_unknown_key() {
+        let text = include_str!("../../../config/vlgate.toml");
+        let active: String = text
+            .lines()
+            .map(|l| l.strip_prefix("# ").filter(|l| l.contains(" = ") && !l.contains("`")).unwrap_or(l))
+            .collect::<Vec<_>>()
+            .join("\n");
+        let read: Settings = toml::from_str(&active).expect("every key is known");
+        let defaults = Settings { aliases: read.aliases.clone(), ..Settings::default() };
+        assert_eq!(format!("{read:?}"), format!("{defaults:?}"));
+        assert_eq!(read.aliases.len(), ALIASES.len());
+    }
+
+    #[test]
+    fn an_open_door_needs_a_key() {
+        let open = ServeFlags { host: "0.0.0.0".parse().ok(), ..ServeFlags::default() };
+        assert!(Settings::read(open.clone()).is_err());
+        assert!(Settings::read(ServeFlags { api_key: vec![String::new()], ..open.clone() }).is_err());
+        assert!(Settings::read(ServeFlags { api_key: vec!["k".into()], ..open }).is_ok());
+    }
+}
