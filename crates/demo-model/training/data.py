@@ -185,7 +185,7 @@ def producer(queue, tok_path, cfg, seed, worker, start, batch, mix, until=0):
         pool = pools.setdefault(p["grid"], [])
         pool.append((p, rows))
         if len(pool) == batch:
-            queue.put((collate(pool, [m.text_row(rng)] if rng.random() < 0.6 and not early else []), i))
+            queue.put((collate(pool, [m.text_row(rng)] if rng.random() < 0.3 and not early else []), i))
             pools[p["grid"]] = []
 
 

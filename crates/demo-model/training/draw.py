@@ -4,8 +4,8 @@
     python draw.py --seed 7 --count 50 --kind count --out /tmp/pictures
 
 writes PNG files and `questions.jsonl`, one line per picture:
-{"file", "kind", "question", "expect": [words, any of which must appear], "forbid": [words that must not]}.
-Kinds: object, count, color, position, number (or all). Seeds given here never meet training's: the random
+{"file", "kind", "question", "expect": [words, all of which must appear], "forbid": [words that must not]}.
+Kinds: object, count, color, relation, number (or all). Seeds given here never meet training's: the random
 streams are named apart (see `stream`). Fonts: those installed, or Pillow's own when there are none.
 """
 import argparse, glob, io, json, math, os
@@ -498,7 +498,7 @@ def example(kind, rng):
         o = pick(rng, s.objects)
         q = pick(rng, ["What {} is the {}?", "Which {} is the {}?", "What {} is the {}? Answer in one word.", "What {} does the {} have?", "What is the {} of the {}?"]).format(colour, o["name"])
         return paint(s, rng), q, alts(o["color"]), [x for x in COLOR_NAMES if x != o["color"]], None, None
-    if kind == "position":
+    if kind == "relation":
         s = make_pair(rng); p, q_ = s.objects
         if rng.random() < 0.5:
             p, q_ = q_, p
@@ -517,7 +517,7 @@ def example(kind, rng):
     raise ValueError(kind)
 
 
-KINDS = ["object", "count", "color", "position", "number"]
+KINDS = ["object", "count", "color", "relation", "number"]
 
 
 def main():
@@ -534,9 +534,9 @@ def main():
                 im, q, expect, forbid, expect2, forbid2 = example(k, stream(EVAL, a.seed, KINDS.index(k) * 1_000_000 + i))
                 name = f"{k}-{a.seed}-{i:04d}.png"
                 im.save(os.path.join(a.out, name))
-                row = dict(file=name, kind=k, question=q, expect=expect, forbid=forbid)
-                if expect2:   # an object: its shape is in `expect`, its colour here
-                    row["expect_color"], row["forbid"] = expect2, forbid + forbid2
+                def one(words):   # the spelling the model answers in
+                    return words[-1] if words == ["gray", "grey"] and "olour" in q else words[0]
+                row = dict(file=name, kind=k, question=q, expect=[one(w) for w in (expect2, expect) if w], forbid=forbid + (forbid2 or []))
                 f.write(json.dumps(row) + "\n")
 
 

@@ -42,6 +42,21 @@ class Muon:
                 p.mul_(1 - lr * self.wd).add_(x, alpha=-lr)
 
 
+def named(merged, b, table, words, hues):
+    """Draws each picture token towards the embeddings of the words for what lies in it."""
+    B, M = merged.shape[:2]
+    cell, cover, color = (b[k].reshape(B * M, -1) for k in ("cell", "cover", "color"))
+    x = F.rms_norm(merged.float().reshape(B * M, -1), (merged.shape[-1],))
+    want = F.one_hot(cell, 16).amax(1)[:, 1:].float() + 0.3 * F.one_hot(cover, 16).amax(1)[:, 1:].float()
+    hue = F.one_hot(color + 1, 12).amax(1)[:, 1:].float()
+    loss = 0
+    for ids, w in ((words, want), (hues, hue)):
+        lp = torch.log_softmax(F.linear(x, table[ids]).float(), -1)
+        n = w.sum(1)
+        loss = loss - ((lp * w).sum(1) / n.clamp(min=1e-3)).sum() / (n > 0).sum().clamp(min=1)
+    return loss
+
+
 def export(model, shadow, out):
     """The averaged weights as bf16, in hub layout."""
     from safetensors.torch import save_file
@@ -108,12 +123,19 @@ def main():
     procs = [mp.Process(target=producer, args=(queues[w], a.model + "/tokenizer.json", cfg, a.seed, rank * a.workers + w, starts[w], a.batch, mix, until), daemon=True) for w in range(a.workers)]
     [q.start() for q in procs]
     total = a.minutes * 60
+    from tokenizers import Tokenizer
+    import draw as D
+    tok = Tokenizer.from_file(a.model + "/tokenizer.json")
+    first = lambda s: tok.encode(s, add_special_tokens=False).ids[0]
+    words = torch.tensor([first(" " + s) for s in D.SHAPES] + [first(c) for c in "0123456789"]); hues = torch.tensor([first(" " + c) for c in D.COLOR_NAMES])
+    assert len(set(words.tolist() + hues.tolist())) == 26
     say(f"training: {sum(p.numel() for p in model.parameters())/1e6:.2f} M parameters, seed {a.seed}, {a.minutes} minutes, {a.threads} threads, mix {mix}")
     last = saved = time.time(); exported = time.time()
     stat = {}
     def add(k, v):
         s, n = stat.get(k, (0.0, 0)); stat[k] = (s + v, n + 1)
     wait = 0.0
+    base, begin = done, time.time()
     while done < total and (not a.steps or step < a.steps):
         t0 = time.time()
         w = step % a.workers
@@ -128,7 +150,7 @@ def main():
             h, merged, deep = fast.vision(b["px"], grid)
             dense, count = heads.loss(h, merged, b)
             aux = 1.0 if alone else max(0.15, 0.6 * (1 - f))
-            loss = aux * (dense + 0.5 * count)
+            loss = aux * (dense + 0.5 * count) + 0.7 * named(merged, b, model.model.language_model.embed_tokens.weight, words, hues)
             if not alone and b["ids"].shape[1]:
                 ids, br = b["ids"], b["br"]
                 nxt = torch.zeros_like(ids); nxt[:, :-1] = ids[:, 1:]
@@ -141,7 +163,7 @@ def main():
         opt.zero_grad(set_to_none=True)
         loss.backward()
         if ranks > 1:   # mean gradients, and one clock for all
-            flat_g = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in params] + [torch.tensor([done + time.time() - t0])])
+            flat_g = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in params] + [torch.tensor([base + time.time() - begin])])
             torch.distributed.all_reduce(flat_g); flat_g /= ranks
             at = 0
             for p in params:
@@ -152,12 +174,12 @@ def main():
             opt.step(); muon.step(lr * 2.5)
         add("dense", dense.item()); add("count", count.item()); add("grad", gn.item())
         step += 1; seen += b["px"].shape[0] * ranks
-        d = min(0.998, (1 + step) / (20 + step))
+        d = min(0.98, (1 + step) / (20 + step))
         if step % 4 == 0:
             with torch.no_grad():
                 names = [n for n, _ in model.named_parameters()]
                 torch._foreach_lerp_([shadow[n] for n in names], [p.data for _, p in model.named_parameters()], 1 - d ** 4)
-        now = time.time(); done = clock if ranks > 1 else done + now - t0
+        now = time.time(); done = clock if ranks > 1 else base + now - begin
         if now - last > 30:
             say(f"step {step} pictures {seen} min {done/60:.1f} lr {lr:.2e} wait {wait/(now-last):.2f} " + " ".join(f"{k} {s/n:.4f}" for k, (s, n) in stat.items()) + f" ms/step {1000*(now-last)/max(1, stat['dense'][1]):.0f}")
             stat, last, wait = {}, now, 0.0
