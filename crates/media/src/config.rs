@@ -15,6 +15,8 @@ pub struct MediaConfig {
     pub connect_timeout: Duration,
     /// Time for a whole fetch.
     pub fetch_timeout: Duration,
+    /// Fetches at once, from all hosts; each may hold [`Self::image_bytes`].
+    pub fetches: usize,
     /// Fetches from one host at once.
     pub fetches_per_host: usize,
     /// Hosts that may be fetched from although their address is private or their port unusual: `host:port`, an
@@ -24,7 +26,9 @@ pub struct MediaConfig {
     pub deny_hosts: Vec<String>,
     /// Bytes that all decoders together may hold.
     pub decode_memory: usize,
-    /// How long a picture waits for that memory.
+    /// Pictures that are decoded at once; 0 means one per core.
+    pub decoders: usize,
+    /// How long a picture waits for that memory and for a decoder.
     pub decode_wait: Duration,
     /// Bytes of resized pictures that are kept.
     pub cache_bytes: u64,
@@ -38,10 +42,12 @@ impl Default for MediaConfig {
             redirects: 3,
             connect_timeout: Duration::from_secs(10),
             fetch_timeout: Duration::from_secs(30),
+            fetches: 32,
             fetches_per_host: 8,
             allow_private_hosts: Vec::new(),
             deny_hosts: Vec::new(),
             decode_memory: 1 << 30,
+            decoders: 0,
             decode_wait: Duration::from_secs(10),
             cache_bytes: 64 << 20,
         }

@@ -22,9 +22,7 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// [`MediaError::InvalidBase64`], [`MediaError::Empty`], or [`MediaError::FileTooLarge`] before anything is decoded.
 pub fn decode(rest: &str, limit: usize) -> Result<Vec<u8>, MediaError> {
     let (head, body) = rest.split_once(',').ok_or(MediaError::InvalidUrl("a data URL needs a comma."))?;
-    if body.len() / 4 > limit / 3 + 1 && body.len() / 4 * 3 > limit.saturating_mul(2) {
-        return Err(MediaError::FileTooLarge(limit >> 20));
-    }
+    within(rest, limit)?;
     let bytes = if head.rsplit(';').next().is_some_and(|last| last.trim().eq_ignore_ascii_case("base64")) {
         let text = standard(body)?;
         LENIENT.decode(text).map_err(|_| MediaError::InvalidBase64)?
@@ -36,6 +34,15 @@ pub fn decode(rest: &str, limit: usize) -> Result<Vec<u8>, MediaError> {
         n if n > limit => Err(MediaError::FileTooLarge(limit >> 20)),
         _ => Ok(bytes),
     }
+}
+
+/// Whether what follows `data:` can hold at most `limit` bytes at all, leaving room for line breaks and some escapes.
+///
+/// # Errors
+/// [`MediaError::FileTooLarge`].
+pub fn within(rest: &str, limit: usize) -> Result<(), MediaError> {
+    let most = limit.saturating_mul(2).saturating_add(1024);
+    if rest.len() > most { Err(MediaError::FileTooLarge(limit >> 20)) } else { Ok(()) }
 }
 
 /// The text in the standard alphabet, without white space and escapes.

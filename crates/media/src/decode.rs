@@ -5,33 +5,37 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
-use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage};
+use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, metadata::Orientation};
 
-use crate::MediaError;
+use crate::{MediaError, foreign::foreign};
 
 /// What the header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Header {
-    /// Width in pixels, as stored.
+    /// Width in pixels, as stored (before the EXIF orientation).
     pub width: u32,
-    /// Height in pixels, as stored.
+    /// Height in pixels, as stored (before the EXIF orientation).
     pub height: u32,
-    /// The format.
+    /// The format, judged by the content.
     pub format: ImageFormat,
+    /// Bytes per pixel that the decoder gives.
+    pub pixel_bytes: u8,
 }
 
 impl Header {
-    /// Bytes that decoding may take: the pixels at up to 8 bytes each in the decoder and 4 more in conversions.
+    /// Bytes that decoding may hold at once: the decoder's output, a turned copy of it, and what a decoder keeps beside
+    /// it (coefficients of a progressive JPEG, the canvas of an animation) or the conversion to RGB takes.
     #[must_use]
     pub fn memory(&self) -> u64 {
-        u64::from(self.width) * u64::from(self.height) * 12
+        u64::from(self.width) * u64::from(self.height) * (2 * u64::from(self.pixel_bytes) + 6)
     }
 }
 
-/// Reads the header only.
+/// Reads the header only; `pixels` is the most that a picture may have.
 ///
 /// # Errors
-/// [`MediaError::Format`], [`MediaError::UnsupportedFormat`], [`MediaError::Damaged`], [`MediaError::TooManyPixels`].
+/// [`MediaError::Empty`], [`MediaError::Format`], [`MediaError::UnsupportedFormat`], [`MediaError::Damaged`],
+/// [`MediaError::TooManyPixels`].
 pub fn header(bytes: &[u8], pixels: u64) -> Result<Header, MediaError> {
     if bytes.is_empty() {
         return Err(MediaError::Empty);
@@ -46,19 +50,24 @@ pub fn header(bytes: &[u8], pixels: u64) -> Result<Header, MediaError> {
             | ImageFormat::Tiff
             | ImageFormat::Ico),
         ) => format,
-        Ok(ImageFormat::Avif) => return Err(MediaError::UnsupportedFormat("AVIF")),
         _ => return Err(foreign(bytes)),
     };
-    let reader = ImageReader::with_format(Cursor::new(bytes), format);
-    let size = catch_unwind(AssertUnwindSafe(|| reader.into_dimensions()));
-    let (width, height) = size.map_err(|_| MediaError::Damaged)?.map_err(|_| MediaError::Damaged)?;
+    let read = || {
+        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+        reader.limits(limits(HEADER_BYTES));
+        let decoder = reader.into_decoder().map_err(|_| MediaError::Damaged)?;
+        let (width, height) = decoder.dimensions();
+        Ok(Header { width, height, format, pixel_bytes: decoder.color_type().bytes_per_pixel() })
+    };
+    let header = caught(read)?;
+    let Header { width, height, .. } = header;
     if width == 0 || height == 0 {
         return Err(MediaError::Damaged);
     }
     if u64::from(width) * u64::from(height) > pixels {
         return Err(MediaError::TooManyPixels { width, height, limit: pixels });
     }
-    Ok(Header { width, height, format })
+    Ok(header)
 }
 
 /// The whole picture (the first frame of an animation), EXIF orientation applied, alpha composited on white.
@@ -66,19 +75,32 @@ pub fn header(bytes: &[u8], pixels: u64) -> Result<Header, MediaError> {
 /// # Errors
 /// [`MediaError::Damaged`].
 pub fn decode(bytes: &[u8], header: Header) -> Result<RgbImage, MediaError> {
-    catch_unwind(AssertUnwindSafe(|| pixels(bytes, header))).unwrap_or(Err(MediaError::Damaged))
+    caught(|| {
+        let mut reader = ImageReader::with_format(Cursor::new(bytes), header.format);
+        reader.limits(limits(header.memory().max(HEADER_BYTES)));
+        let mut decoder = reader.into_decoder().map_err(|_| MediaError::Damaged)?;
+        if decoder.dimensions() != (header.width, header.height) {
+            return Err(MediaError::Damaged);
+        }
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let mut picture = DynamicImage::from_decoder(decoder).map_err(|_| MediaError::Damaged)?;
+        picture.apply_orientation(orientation);
+        Ok(opaque(picture))
+    })
 }
 
-fn pixels(bytes: &[u8], header: Header) -> Result<RgbImage, MediaError> {
-    let mut reader = ImageReader::with_format(Cursor::new(bytes), header.format);
+/// What a decoder may always allocate: tables, metadata, rows.
+const HEADER_BYTES: u64 = 64 << 20;
+
+fn limits(bytes: u64) -> Limits {
     let mut limits = Limits::no_limits();
-    limits.max_alloc = Some(header.memory().max(16 << 20));
-    reader.limits(limits);
-    let mut decoder = reader.into_decoder().map_err(|_| MediaError::Damaged)?;
-    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
-    let mut picture = DynamicImage::from_decoder(decoder).map_err(|_| MediaError::Damaged)?;
-    picture.apply_orientation(orientation);
-    Ok(opaque(picture))
+    limits.max_alloc = Some(bytes);
+    limits
+}
+
+/// A decoder that panics is a damaged picture, not a dead request.
+fn caught<T>(work: impl FnOnce() -> Result<T, MediaError>) -> Result<T, MediaError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(MediaError::Damaged))
 }
 
 /// 8-bit RGB on white.
@@ -94,26 +116,4 @@ fn opaque(picture: DynamicImage) -> RgbImage {
         to.0 = [over(r), over(g), over(b)];
     }
     out
-}
-
-/// Names what is recognised and not decoded.
-fn foreign(bytes: &[u8]) -> MediaError {
-    let head = bytes.get(..512.min(bytes.len())).unwrap_or_default();
-    let brand = head.get(4..12).unwrap_or_default();
-    if brand.starts_with(b"ftyp") {
-        return match brand.get(4..).unwrap_or_default() {
-            b"avif" | b"avis" => MediaError::UnsupportedFormat("AVIF"),
-            b"heic" | b"heix" | b"hevc" | b"mif1" | b"msf1" | b"heim" => MediaError::UnsupportedFormat("HEIC"),
-            _ => MediaError::UnsupportedFormat("MP4 video"),
-        };
-    }
-    let text = String::from_utf8_lossy(head);
-    let start = text.trim_start_matches('\u{FEFF}').trim_start();
-    if head.starts_with(b"%PDF") {
-        MediaError::UnsupportedFormat("PDF")
-    } else if start.starts_with("<svg") || (start.starts_with("<?xml") && text.contains("<svg")) {
-        MediaError::UnsupportedFormat("SVG")
-    } else {
-        MediaError::Format
-    }
 }

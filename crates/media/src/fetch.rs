@@ -1,27 +1,52 @@
 //! Fetching a picture: resolve once, check every address, connect to a checked one, again at each redirect.
 
-use std::{collections::HashMap, net::SocketAddr, sync::{Arc, Mutex, PoisonError, Weak}};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
 use futures::StreamExt;
-use reqwest::{Client, StatusCode, header, redirect::Policy};
+use reqwest::{
+    Client, StatusCode,
+    dns::{Addrs, Name, Resolve, Resolving},
+    header,
+    redirect::Policy,
+};
 use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::{MediaConfig, MediaError, guard::Guard};
+
+/// The addresses that were checked, whatever name is asked for: there is no way around the guard through a second lookup.
+struct Checked(Vec<SocketAddr>);
+
+impl Resolve for Checked {
+    fn resolve(&self, _: Name) -> Resolving {
+        let addresses: Addrs = Box::new(self.0.clone().into_iter());
+        Box::pin(std::future::ready(Ok(addresses)))
+    }
+}
 
 /// Fetches over HTTP within the limits of its configuration.
 #[derive(Debug)]
 pub struct Fetcher {
     config: MediaConfig,
     guard: Guard,
+    /// One gate per host that is being fetched from.
     hosts: Mutex<HashMap<String, Weak<Semaphore>>>,
+    /// The gate of all fetches: what they hold in memory is bounded.
+    all: Semaphore,
 }
 
 impl Fetcher {
+    /// A fetcher with no connection open.
+    ///
     /// # Errors
     /// As [`Guard::new`].
     pub fn new(config: &MediaConfig) -> Result<Self, MediaError> {
-        Ok(Self { config: config.clone(), guard: Guard::new(config)?, hosts: Mutex::default() })
+        let all = Semaphore::new(config.fetches.max(1));
+        Ok(Self { config: config.clone(), guard: Guard::new(config)?, hosts: Mutex::default(), all })
     }
 
     /// The body at `url`, at most [`MediaConfig::image_bytes`] of it.
@@ -38,6 +63,8 @@ impl Fetcher {
     }
 
     async fn follow(&self, mut url: Url, shown: &str) -> Result<Vec<u8>, MediaError> {
+        self.guard.url(&url)?;
+        let _all = self.all.acquire().await.map_err(|_| MediaError::Busy)?;
         for _ in 0..=self.config.redirects {
             self.guard.url(&url)?;
             let gate = self.gate(url.host_str().unwrap_or_default());
@@ -74,7 +101,7 @@ impl Fetcher {
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(self.config.connect_timeout)
-            .resolve_to_addrs(host, &addresses)
+            .dns_resolver(Arc::new(Checked(addresses)))
             .pool_max_idle_per_host(0)
             .user_agent(concat!("vlgate/", env!("CARGO_PKG_VERSION")))
             .build()
@@ -108,7 +135,7 @@ impl Fetcher {
             return gate;
         }
         hosts.retain(|_, gate| gate.strong_count() > 0);
-        let gate = Arc::new(Semaphore::new(self.config.fetches_per_host));
+        let gate = Arc::new(Semaphore::new(self.config.fetches_per_host.max(1)));
         hosts.insert(host.to_owned(), Arc::downgrade(&gate));
         gate
     }

@@ -16,6 +16,8 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// Reads the lists of the configuration.
+    ///
     /// # Errors
     /// [`MediaError::Config`] when an entry of the allow list is neither an address, a CIDR nor `host:port`.
     pub fn new(config: &MediaConfig) -> Result<Self, MediaError> {

@@ -4,11 +4,15 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+mod budget;
 mod config;
 mod data_url;
 mod decode;
 mod error;
 mod fetch;
+mod foreign;
+#[cfg(test)]
+mod golden_tests;
 mod guard;
 mod picture;
 mod resize;

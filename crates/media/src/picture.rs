@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use sha2::{Digest, Sha256};
+
 /// SHA-256 of the pixels and their size: the key of every cache that a picture can hit
 /// (fetched bytes, resized pixels, the engine's embedding cache, the KV prefix index).
 pub type ContentHash = [u8; 32];
@@ -71,6 +73,17 @@ impl Picture {
         [1, self.height / spec.patch_size, self.width / spec.patch_size]
     }
 
+    /// A picture of `height * width * 3` bytes of RGB, hashed: SHA-256 over width and height (32-bit little endian), then
+    /// the pixels.
+    #[must_use]
+    pub fn new(width: u32, height: u32, rgb: Vec<u8>) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(width.to_le_bytes());
+        hash.update(height.to_le_bytes());
+        hash.update(&rgb);
+        Self { hash: hash.finalize().into(), rgb: rgb.into(), width, height }
+    }
+
     /// Tokens that this picture costs in the prompt, without the two vision markers around it.
     #[must_use]
     pub fn tokens(&self, spec: &VisionSpec) -> u32 {
@@ -98,12 +111,16 @@ impl std::fmt::Debug for Clip {
 }
 
 impl VisionSpec {
-    /// Reads a `preprocessor_config.json`; what it leaves out is Qwen3-VL's own.
+    /// Reads a `preprocessor_config.json`; what it leaves out, or holds in another shape, is Qwen3-VL's own. `min_pixels`
+    /// and `max_pixels` go before `size`, as in transformers (`Qwen2VLImageProcessor.__init__`).
     #[must_use]
     pub fn from_preprocessor(config: &serde_json::Value) -> Self {
         let d = Self::QWEN3_VL;
         let number = |path: &str| config.pointer(path).and_then(serde_json::Value::as_u64);
-        let side = |path: &str, default: u32| number(path).and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0).unwrap_or(default);
+        let area = |path: &str| number(path).filter(|n| *n > 0);
+        let side = |path: &str, default: u32| {
+            number(path).and_then(|n| u32::try_from(n).ok()).filter(|n| (1..=1024).contains(n)).unwrap_or(default)
+        };
         let three = |key: &str, default: [f32; 3]| {
             let list = config.get(key).and_then(serde_json::Value::as_array)?;
             let values: Vec<f32> = list.iter().filter_map(|v| v.as_f64().map(|n| n as f32)).collect();
@@ -113,10 +130,38 @@ impl VisionSpec {
             patch_size: side("/patch_size", d.patch_size),
             merge_size: side("/merge_size", d.merge_size),
             temporal_patch_size: side("/temporal_patch_size", d.temporal_patch_size),
-            min_pixels: number("/min_pixels").or_else(|| number("/size/shortest_edge")).unwrap_or(d.min_pixels),
-            max_pixels: number("/max_pixels").or_else(|| number("/size/longest_edge")).unwrap_or(d.max_pixels),
+            min_pixels: area("/min_pixels").or_else(|| area("/size/shortest_edge")).unwrap_or(d.min_pixels),
+            max_pixels: area("/max_pixels").or_else(|| area("/size/longest_edge")).unwrap_or(d.max_pixels),
             mean: three("image_mean", d.mean).unwrap_or(d.mean),
             std: three("image_std", d.std).unwrap_or(d.std),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preprocessor_config_is_read() {
+        let qwen3 = serde_json::json!({
+            "size": {"longest_edge": 16777216, "shortest_edge": 65536}, "patch_size": 16, "temporal_patch_size": 2,
+            "merge_size": 2, "image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]
+        });
+        assert_eq!(VisionSpec::from_preprocessor(&qwen3), VisionSpec::QWEN3_VL);
+        assert_eq!(VisionSpec::from_preprocessor(&serde_json::json!(null)), VisionSpec::QWEN3_VL);
+        let old = serde_json::json!({"min_pixels": 3136, "max_pixels": 12845056, "patch_size": 14, "image_mean": [0.48, 0.45, 0.4]});
+        let spec = VisionSpec::from_preprocessor(&old);
+        assert_eq!((spec.min_pixels, spec.max_pixels, spec.factor()), (3136, 12_845_056, 28));
+        assert_eq!((spec.mean, spec.std), ([0.48, 0.45, 0.4], [0.5; 3]));
+        let odd = serde_json::json!({"patch_size": 0, "merge_size": 1e9, "size": {"shortest_edge": 0}, "image_std": [1]});
+        assert_eq!(VisionSpec::from_preprocessor(&odd), VisionSpec::QWEN3_VL);
+    }
+
+    #[test]
+    fn the_hash_knows_the_shape() {
+        let (wide, high) = (Picture::new(2, 1, vec![7; 6]), Picture::new(1, 2, vec![7; 6]));
+        assert_ne!(wide.hash, high.hash);
+        assert_eq!(wide, Picture::new(2, 1, vec![7; 6]));
     }
 }

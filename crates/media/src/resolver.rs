@@ -1,19 +1,19 @@
 //! From an `image_url` to a [`Picture`]: fetch or decode the URL, decode the picture within a memory budget, resize it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
-use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 
 use crate::{
-    ContentHash, MediaConfig, MediaError, Picture, Sizing, VisionSpec, data_url, decode,
+    ContentHash, MediaConfig, MediaError, Picture, Sizing, VisionSpec,
+    budget::Budget,
+    data_url,
+    decode::{self, Header},
     fetch::Fetcher,
     resize::{resize, smart_resize},
 };
-
-/// Memory is budgeted in units of this many bytes.
-const UNIT: u64 = 1 << 20;
 
 /// Where a picture comes from.
 #[derive(Debug, Clone, Copy)]
@@ -22,17 +22,29 @@ pub struct ImageSource<'a> {
     pub url: &'a str,
 }
 
+/// A resized picture is known by the hash of its encoded bytes and its height and width (before the EXIF orientation).
+type Key = (ContentHash, u32, u32);
+
 /// Takes pictures in, for the whole process: one memory budget, one cache.
 #[derive(Debug)]
 pub struct Resolver {
-    config: MediaConfig,
+    image_bytes: usize,
+    image_pixels: u64,
     fetcher: Fetcher,
-    memory: Arc<Semaphore>,
-    /// Resized pictures by the hash of the encoded bytes and the size.
-    resized: Cache<(ContentHash, u32, u32), Picture>,
+    budget: Budget,
+    resized: Cache<Key, Picture>,
+}
+
+/// A picture of which only the header was read.
+struct Encoded {
+    bytes: Vec<u8>,
+    hash: ContentHash,
+    header: Header,
 }
 
 impl Resolver {
+    /// A resolver with an empty cache.
+    ///
     /// # Errors
     /// [`MediaError::Config`].
     pub fn new(config: MediaConfig) -> Result<Self, MediaError> {
@@ -40,58 +52,72 @@ impl Resolver {
             .max_capacity(config.cache_bytes)
             .weigher(|_, p: &Picture| u32::try_from(p.rgb.len()).unwrap_or(u32::MAX))
             .build();
-        let units = (config.decode_memory as u64 / UNIT).max(1) as usize;
-        Ok(Self { fetcher: Fetcher::new(&config)?, memory: Arc::new(Semaphore::new(units)), resized, config })
+        Ok(Self {
+            image_bytes: config.image_bytes,
+            image_pixels: config.image_pixels,
+            fetcher: Fetcher::new(&config)?,
+            budget: Budget::new(&config),
+            resized,
+        })
     }
 
-    /// One picture at the size that the model sees.
+    /// One picture at the size that the model sees: sides that are multiples of [`VisionSpec::factor`], an area within
+    /// [`Sizing::bounds`]. Dropping the future leaves at most a decoder that is already at work.
     ///
     /// # Errors
     /// [`MediaError`], with a message that is safe to show.
     pub async fn image(&self, source: ImageSource<'_>, spec: &VisionSpec, sizing: &Sizing) -> Result<Picture, MediaError> {
-        let url = source.url.trim();
-        let bytes = match url.get(..5) {
-            Some(scheme) if scheme.eq_ignore_ascii_case("data:") => {
-                data_url::decode(url.get(5..).unwrap_or_default(), self.config.image_bytes)?
-            }
-            _ => self.fetcher.get(url).await?,
-        };
-        let header = decode::header(&bytes, self.config.image_pixels)?;
-        let hash: ContentHash = Sha256::digest(&bytes).into();
+        let encoded = self.encoded(source.url.trim()).await?;
         let (min, max) = sizing.bounds(spec);
         let factor = spec.factor();
-        let units = header.memory().div_ceil(UNIT).min(self.config.decode_memory as u64 / UNIT).max(1);
-        let permit = Arc::clone(&self.memory).acquire_many_owned(u32::try_from(units).unwrap_or(u32::MAX));
-        let permit = within(self.config.decode_wait, permit).await?;
+        let Header { width, height, .. } = encoded.header;
+        let (rows, columns) = smart_resize(height, width, factor, min, max)?;
+        let key = (encoded.hash, rows, columns);
+        if let Some(hit) = self.resized.get(&key) {
+            return Ok(hit);
+        }
+        // What resizing holds: the result twice (its bytes become an `Arc`) and the pass between.
+        let between = u64::from(height.max(width)) * u64::from(rows.max(columns));
+        let target = 3 * (2 * u64::from(rows) * u64::from(columns) + between);
+        let permit = self.budget.wait(encoded.header.memory() + target).await?;
         let cache = self.resized.clone();
-        let work = tokio::task::spawn_blocking(move || {
+        blocking(move || {
             let _permit = permit;
-            let as_stored = smart_resize(header.height, header.width, factor, min, max)?;
-            if let Some(hit) = cache.get(&(hash, as_stored.0, as_stored.1)) {
+            if let Some(hit) = cache.get(&key) {
                 return Ok(hit);
             }
-            let picture = decode::decode(&bytes, header)?;
-            let (height, width) = smart_resize(picture.height(), picture.width(), factor, min, max)?;
-            let rgb = resize(picture, height, width)?;
-            let picture = Picture { hash: pixel_hash(width, height, &rgb), rgb: rgb.into(), width, height };
-            cache.insert((hash, as_stored.0, as_stored.1), picture.clone());
+            let upright = decode::decode(&encoded.bytes, encoded.header)?;
+            drop(encoded);
+            let (height, width) = smart_resize(upright.height(), upright.width(), factor, min, max)?;
+            let picture = Picture::new(width, height, resize(upright, height, width)?);
+            cache.insert(key, picture.clone());
             Ok(picture)
-        });
-        work.await.unwrap_or(Err(MediaError::Damaged))
+        })
+        .await
+    }
+
+    /// The bytes behind a URL, hashed, with what their header says.
+    async fn encoded(&self, url: &str) -> Result<Encoded, MediaError> {
+        let (limit, pixels) = (self.image_bytes, self.image_pixels);
+        let read = move |bytes: Vec<u8>| {
+            let header = decode::header(&bytes, pixels)?;
+            Ok(Encoded { hash: Sha256::digest(&bytes).into(), header, bytes })
+        };
+        match url.split_at_checked(5) {
+            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("data:") => {
+                data_url::within(rest, limit)?;
+                let rest = rest.to_owned();
+                blocking(move || read(data_url::decode(&rest, limit)?)).await
+            }
+            _ => {
+                let bytes = self.fetcher.get(url).await?;
+                blocking(move || read(bytes)).await
+            }
+        }
     }
 }
 
-async fn within<T, E>(time: Duration, work: impl Future<Output = Result<T, E>>) -> Result<T, MediaError> {
-    match tokio::time::timeout(time, work).await {
-        Ok(Ok(done)) => Ok(done),
-        _ => Err(MediaError::Busy),
-    }
-}
-
-fn pixel_hash(width: u32, height: u32, rgb: &[u8]) -> ContentHash {
-    let mut hash = Sha256::new();
-    hash.update(width.to_le_bytes());
-    hash.update(height.to_le_bytes());
-    hash.update(rgb);
-    hash.finalize().into()
+/// Work that would hold up the other requests of this thread.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, MediaError> + Send + 'static) -> Result<T, MediaError> {
+    spawn_blocking(work).await.unwrap_or(Err(MediaError::Damaged))
 }

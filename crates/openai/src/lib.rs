@@ -1,1 +1,12 @@
-//! Not filled yet.
+//! OpenAI's wire: requests, responses, chunks, errors. Serde and validation, no I/O.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
+
+pub mod chat;
+mod error;
+mod models;
+
+pub use error::ApiError;
+pub use models::{Model, ModelList};

@@ -1,1 +1,18 @@
-//! Not filled yet.
+//! actix-web in front of an engine: routes, keys, limits, streaming, health.
+#![cfg_attr(
+    test,
+    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
+)]
+
+mod app;
+mod chat;
+mod door;
+mod health;
+mod models;
+mod reply;
+mod state;
+#[cfg(test)]
+mod tests;
+
+pub use app::{listen, routes, serve};
+pub use state::{ServerConfig, State};

@@ -1,0 +1,67 @@
+//! Against transformers' image processor and Pillow: `tests/golden`, made by its `make.py`.
+
+use std::{fs, path::PathBuf};
+
+use image::RgbImage;
+
+use crate::{
+    decode::{decode, header},
+    resize::{resize, smart_resize},
+};
+
+fn folder(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name)
+}
+
+fn read(path: PathBuf) -> RgbImage {
+    let bytes = fs::read(&path).unwrap();
+    let header = header(&bytes, 1 << 24).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    decode(&bytes, header).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+/// The largest difference and the mean one, of 255.
+fn difference(a: &[u8], b: &[u8]) -> (u8, f64) {
+    assert_eq!(a.len(), b.len());
+    let each = a.iter().zip(b).map(|(a, b)| a.abs_diff(*b));
+    (each.clone().max().unwrap(), each.map(f64::from).sum::<f64>() / a.len() as f64)
+}
+
+/// Measured: see the assertion. torchvision keeps weights of 16 bits as Pillow does, the resizer here likewise, with
+/// other instructions: a value on the edge may fall to the other side.
+#[test]
+fn resized_pictures_are_transformers_own() {
+    let index: serde_json::Value = serde_json::from_str(&fs::read_to_string(folder("resize/index.json")).unwrap()).unwrap();
+    for (name, bounds) in index.as_object().unwrap() {
+        let picture = read(folder(&format!("resize/{name}.png")));
+        let wanted = read(folder(&format!("resize/{name}.out.png")));
+        let (min, max) = (bounds["min_pixels"].as_u64().unwrap(), bounds["max_pixels"].as_u64().unwrap());
+        let (height, width) = smart_resize(picture.height(), picture.width(), 32, min, max).unwrap();
+        assert_eq!((width, height), wanted.dimensions(), "{name}");
+        let (most, mean) = difference(&resize(picture, height, width).unwrap(), wanted.as_raw());
+        println!("{name}: max {most}, mean {mean:.5}");
+        assert!(most <= 1 && mean < 0.05, "{name}: max {most}, mean {mean}");
+    }
+}
+
+#[test]
+fn decoded_pictures_are_pillows_own() {
+    let mut seen = 0;
+    for entry in fs::read_dir(folder("decode")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.ends_with(".out.png") {
+            continue;
+        }
+        let stem = path.with_extension("");
+        let wanted = read(stem.with_extension("out.png"));
+        let got = read(path);
+        assert_eq!(got.dimensions(), wanted.dimensions(), "{name}");
+        let (most, mean) = difference(got.as_raw(), wanted.as_raw());
+        println!("{name}: max {most}, mean {mean:.3}");
+        // JPEG decoders may differ in chroma upsampling and in the inverse transform's rounding.
+        let (at_most, on_average) = if name.ends_with("jpg") { (24, 2.0) } else { (1, 0.5) };
+        assert!(most <= at_most && mean <= on_average, "{name}: max {most}, mean {mean}");
+        seen += 1;
+    }
+    assert!(seen > 15);
+}

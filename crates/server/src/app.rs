@@ -1,0 +1,96 @@
+//! The routes, and the server around them.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use actix_cors::Cors;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, dev::Server, guard, http::Method, middleware, web};
+use vlgate_engine::Engine;
+use vlgate_media::Resolver;
+use vlgate_openai::ApiError;
+
+use crate::{ServerConfig, State, chat, door, health, models, reply::refuse};
+
+/// Serves until SIGTERM or SIGINT; requests that run may finish within 30 seconds.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub async fn serve(config: ServerConfig, engine: Arc<dyn Engine>, resolver: Arc<Resolver>) -> io::Result<()> {
+    listen(config, engine, resolver)?.0.await
+}
+
+/// Listens; the returned server runs when it is awaited. Port 0 takes a free one.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn listen(
+    config: ServerConfig,
+    engine: Arc<dyn Engine>,
+    resolver: Arc<Resolver>,
+) -> io::Result<(Server, Vec<SocketAddr>)> {
+    let address = (config.host.clone(), config.port);
+    let state = web::Data::new(State::new(config, engine, resolver));
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .wrap(middleware::from_fn(door::pass))
+            .wrap(cors())
+            .wrap(middleware::NormalizePath::new(middleware::TrailingSlash::MergeOnly))
+            .configure(|cfg| routes(cfg, &state))
+    })
+    .workers(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 8))
+    // Longer than any load balancer's idle time and the SDKs' default timeout of 600 s.
+    .keep_alive(Duration::from_secs(620))
+    .client_request_timeout(Duration::from_secs(30))
+    // A client that is gone wants no answer: its handler is dropped, and with it the engine's work.
+    .h1_allow_half_closed(false)
+    .shutdown_timeout(30)
+    .bind(address)?;
+    let addresses = server.addrs();
+    for address in &addresses {
+        tracing::info!("vlgate listens on http://{address} (API at /v1)");
+    }
+    Ok((server.run(), addresses))
+}
+
+/// All routes; `state` gives the body limit.
+pub fn routes(cfg: &mut web::ServiceConfig, state: &web::Data<State>) {
+    cfg.app_data(web::PayloadConfig::new(state.config.body_bytes));
+    for prefix in ["/v1", ""] {
+        cfg.service(only(&format!("{prefix}/chat/completions"), web::post().to(chat::create)))
+            .service(only(&format!("{prefix}/chat/completions/"), web::post().to(chat::create)))
+            .service(only(&format!("{prefix}/models"), web::get().to(models::list)))
+            .service(only(&format!("{prefix}/models/"), web::get().to(models::list)))
+            .service(only(&format!("{prefix}/models/{{id:.+}}"), web::get().to(models::retrieve)));
+    }
+    cfg.service(only("/livez", web::get().to(health::live)))
+        .service(only("/health", web::get().to(health::ready)))
+        .service(only("/readyz", web::get().to(health::ready)))
+        .service(only("/metrics", web::get().to(health::metrics)))
+        .service(only("/", web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(health::page)))
+        .default_service(web::to(unknown));
+}
+
+/// A resource with one method; any other gets 405 in OpenAI's shape.
+fn only(path: &str, route: actix_web::Route) -> actix_web::Resource {
+    web::resource(path).route(route).default_service(web::to(wrong_method))
+}
+
+async fn unknown(request: HttpRequest) -> HttpResponse {
+    let message = format!("Invalid URL ({} {})", request.method(), request.path());
+    refuse(&ApiError::new(404, "invalid_request_error", "unknown_url", message))
+}
+
+async fn wrong_method(request: HttpRequest) -> HttpResponse {
+    let message = format!("Not allowed to {} on {}", request.method(), request.path());
+    refuse(&ApiError::new(405, "invalid_request_error", "method_not_supported", message))
+}
+
+/// Browsers may call from anywhere: the key, not the origin, opens the door.
+fn cors() -> Cors {
+    Cors::default()
+        .allow_any_origin()
+        .allowed_methods([Method::GET, Method::POST, Method::DELETE, Method::OPTIONS])
+        .allow_any_header()
+        .expose_headers(["x-request-id", "openai-processing-ms", "retry-after", "retry-after-ms"])
+        .max_age(3600)
+}

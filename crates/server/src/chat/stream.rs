@@ -1,0 +1,169 @@
+//! Server-sent events: the role first, deltas, the reason, the usage where it was asked for, `[DONE]`.
+
+use std::{convert::Infallible, time::Duration};
+
+use actix_web::HttpResponse;
+use bytes::Bytes;
+use futures::{StreamExt, stream::SelectAll};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use tokio::{sync::mpsc, time::timeout};
+use tokio_stream::wrappers::ReceiverStream;
+use vlgate_engine::{EngineError, Event, EventStream};
+use vlgate_openai::{
+    ApiError,
+    chat::{ChatRequest, ChoiceLogprobs, Chunk, ChunkChoice, Delta, Usage},
+};
+
+use super::answer::{Head, finish, fingerprint, token, usage};
+use crate::reply;
+
+/// How long a stream may be silent before a comment keeps it alive.
+const PING: Duration = Duration::from_secs(10);
+/// How long an error still gets its own status: after this the stream begins, whatever comes.
+const GRACE: Duration = Duration::from_secs(5);
+
+type Indexed = std::pin::Pin<Box<dyn futures::Stream<Item = (u32, Result<Event, EngineError>)> + Send>>;
+
+/// Answers 200 once the first event is there, or the error that came in its place.
+pub async fn respond(streams: Vec<EventStream>, head: Head, request: &ChatRequest) -> Result<HttpResponse, ApiError> {
+    let count = streams.len();
+    let indexed = streams.into_iter().enumerate().map(|(i, s)| -> Indexed { Box::pin(s.map(move |e| (i as u32, e))) });
+    let mut events: SelectAll<Indexed> = futures::stream::select_all(indexed);
+    let first = match timeout(GRACE, events.next()).await {
+        Ok(Some((_, Err(error)))) => return Err(reply::engine(&error)),
+        Ok(first) => first,
+        Err(_) => None,
+    };
+    let (out, body) = mpsc::channel(32);
+    let writer = Writer {
+        out,
+        head,
+        with_usage: request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false),
+        logprobs: request.logprobs == Some(true),
+        total: None,
+    };
+    tokio::spawn(writer.run(first, events, count));
+    let body = ReceiverStream::new(body).map(Ok::<Bytes, Infallible>);
+    Ok(HttpResponse::Ok()
+        .content_type("text/event-stream; charset=utf-8")
+        .insert_header(("cache-control", "no-cache"))
+        .insert_header(("x-accel-buffering", "no"))
+        .streaming(body))
+}
+
+/// The client is gone: everything is dropped, and the engine stops.
+struct Gone;
+
+struct Writer {
+    out: mpsc::Sender<Bytes>,
+    head: Head,
+    with_usage: bool,
+    logprobs: bool,
+    total: Option<Usage>,
+}
+
+impl Writer {
+    async fn run(mut self, first: Option<(u32, Result<Event, EngineError>)>, mut events: SelectAll<Indexed>, count: usize) {
+        let _ = self.write(first, &mut events, count).await;
+    }
+
+    async fn write(&mut self, first: Option<(u32, Result<Event, EngineError>)>, events: &mut SelectAll<Indexed>, count: usize) -> Result<(), Gone> {
+        for index in 0..count as u32 {
+            let delta = Delta { role: Some("assistant"), content: Some(String::new()), ..Delta::default() };
+            self.chunk(index, delta, Vec::new(), None).await?;
+        }
+        let mut next = first;
+        let mut finished = 0;
+        loop {
+            let (index, event) = match next.take() {
+                Some(event) => event,
+                None => tokio::select! {
+                    () = self.out.closed() => return Err(Gone),
+                    event = timeout(PING, events.next()) => match event {
+                        Err(_) => {
+                            self.send(Bytes::from_static(b": ping\n\n")).await?;
+                            continue;
+                        }
+                        Ok(None) if finished == count => break,
+                        Ok(None) => {
+                            let error = EngineError::Failed("the engine ended without a result".into());
+                            return self.data(&reply::engine(&error).body()).await;
+                        }
+                        Ok(Some(event)) => event,
+                    },
+                },
+            };
+            match event {
+                Ok(event) => {
+                    finished += usize::from(matches!(event, Event::Finished { .. }));
+                    self.event(index, event).await?;
+                }
+                Err(error) => {
+                    let body = reply::engine(&error).body();
+                    return self.data(&body).await;
+                }
+            }
+        }
+        if self.with_usage {
+            let usage = json!(self.total.take().unwrap_or_default());
+            let chunk = self.envelope(Vec::new(), usage);
+            self.data(&chunk).await?;
+        }
+        self.send(Bytes::from_static(b"data: [DONE]\n\n")).await
+    }
+
+    async fn event(&mut self, index: u32, event: Event) -> Result<(), Gone> {
+        match event {
+            Event::Text { delta, logprobs } => {
+                let delta = Delta { content: Some(delta), ..Delta::default() };
+                self.chunk(index, delta, logprobs, None).await
+            }
+            Event::Reasoning { delta } => {
+                self.chunk(index, Delta { reasoning_content: Some(delta), ..Delta::default() }, Vec::new(), None).await
+            }
+            Event::Finished { reason, usage: counts, .. } => {
+                let one = usage(&counts);
+                match &mut self.total {
+                    Some(all) => all.add_completion(&one),
+                    None => self.total = Some(one),
+                }
+                self.chunk(index, Delta::default(), Vec::new(), Some(finish(&reason))).await
+            }
+            Event::Started { .. } | Event::ToolCall { .. } | Event::ToolArguments { .. } => Ok(()),
+        }
+    }
+
+    async fn chunk(&self, index: u32, delta: Delta, logprobs: Vec<vlgate_engine::TokenLogprob>, finish_reason: Option<&'static str>) -> Result<(), Gone> {
+        let content: Vec<_> = logprobs.into_iter().map(token).collect();
+        let logprobs = (self.logprobs && !content.is_empty()).then_some(ChoiceLogprobs { content: Some(content), refusal: None });
+        let chunk = self.envelope(vec![ChunkChoice { index, delta, logprobs, finish_reason }], Value::Null);
+        self.data(&chunk).await
+    }
+
+    fn envelope(&self, choices: Vec<ChunkChoice>, usage: Value) -> Chunk {
+        let mut extra = Map::new();
+        if self.with_usage {
+            extra.insert("usage".into(), usage);
+        }
+        Chunk {
+            id: self.head.id.clone(),
+            object: "chat.completion.chunk",
+            created: self.head.created,
+            model: self.head.model.clone(),
+            service_tier: "default",
+            system_fingerprint: fingerprint(),
+            choices,
+            usage: extra,
+        }
+    }
+
+    async fn data(&self, value: &impl Serialize) -> Result<(), Gone> {
+        let text = serde_json::to_string(value).map_err(|_| Gone)?;
+        self.send(Bytes::from(format!("data: {text}\n\n"))).await
+    }
+
+    async fn send(&self, bytes: Bytes) -> Result<(), Gone> {
+        self.out.send(bytes).await.map_err(|_| Gone)
+    }
+}
