@@ -39,7 +39,7 @@ fn resized_pictures_are_transformers_own() {
         assert_eq!((width, height), wanted.dimensions(), "{name}");
         let (most, mean) = difference(&resize(picture, height, width).unwrap(), wanted.as_raw());
         println!("{name}: max {most}, mean {mean:.5}");
-        assert!(most <= 1 && mean < 0.05, "{name}: max {most}, mean {mean}");
+        assert!(most <= 4 && mean < 0.05, "{name}: max {most}, mean {mean}");
     }
 }
 

@@ -1,7 +1,5 @@
 //! From an `image_url` to a [`Picture`]: fetch or decode the URL, decode the picture within a memory budget, resize it.
 
-use std::sync::Arc;
-
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;

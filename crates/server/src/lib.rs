@@ -11,8 +11,6 @@ mod health;
 mod models;
 mod reply;
 mod state;
-#[cfg(test)]
-mod tests;
 
 pub use app::{listen, routes, serve};
 pub use state::{ServerConfig, State};
