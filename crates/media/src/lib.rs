@@ -4,6 +4,7 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+mod bicubic;
 mod budget;
 mod config;
 mod data_url;
@@ -21,5 +22,5 @@ mod resolver;
 pub use config::MediaConfig;
 pub use error::MediaError;
 pub use picture::{Clip, ContentHash, Picture, VisionSpec};
-pub use resize::{Detail, Sizing, resize, smart_resize};
+pub use resize::{Detail, Sizing, smart_resize};
 pub use resolver::{ImageSource, Resolver};

@@ -1,10 +1,4 @@
-//! The model's own sizes and the model's own filter.
-
-use fast_image_resize::{
-    FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer,
-    images::{Image, ImageRef},
-};
-use image::RgbImage;
+//! The model's own sizes.
 
 use crate::{MediaError, VisionSpec};
 
@@ -68,23 +62,6 @@ pub fn smart_resize(height: u32, width: u32, factor: u32, min: u64, max: u64) ->
         w_bar = (w * beta / f).ceil() * f;
     }
     Ok((h_bar as u32, w_bar as u32))
-}
-
-/// Bicubic with antialiasing (Catmull-Rom, a = -0.5, support scaled when shrinking), as Pillow and torchvision's
-/// `resize(antialias=True)` do it on 8-bit pixels.
-///
-/// # Errors
-/// [`MediaError::Damaged`] when the resizer refuses the size.
-pub fn resize(picture: RgbImage, height: u32, width: u32) -> Result<Vec<u8>, MediaError> {
-    if picture.dimensions() == (width, height) {
-        return Ok(picture.into_raw());
-    }
-    let (w, h) = picture.dimensions();
-    let source = ImageRef::new(w, h, picture.as_raw(), PixelType::U8x3).map_err(|_| MediaError::Damaged)?;
-    let mut target = Image::new(width, height, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::CatmullRom)).use_alpha(false);
-    Resizer::new().resize(&source, &mut target, &options).map_err(|_| MediaError::Damaged)?;
-    Ok(target.into_vec())
 }
 
 #[cfg(test)]

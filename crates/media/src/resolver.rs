@@ -6,11 +6,12 @@ use tokio::task::spawn_blocking;
 
 use crate::{
     ContentHash, MediaConfig, MediaError, Picture, Sizing, VisionSpec,
+    bicubic::resize,
     budget::Budget,
     data_url,
     decode::{self, Header},
     fetch::Fetcher,
-    resize::{resize, smart_resize},
+    resize::smart_resize,
 };
 
 /// Where a picture comes from.
@@ -87,7 +88,7 @@ impl Resolver {
             let upright = decode::decode(&encoded.bytes, encoded.header)?;
             drop(encoded);
             let (height, width) = smart_resize(upright.height(), upright.width(), factor, min, max)?;
-            let picture = Picture::new(width, height, resize(upright, height, width)?);
+            let picture = Picture::new(width, height, resize(upright, height, width));
             cache.insert(key, picture.clone());
             Ok(picture)
         })

@@ -117,6 +117,25 @@ fn server_config(settings: &Settings, id: &str) -> ServerConfig {
         port: settings.port,
         api_keys: settings.api_keys.clone(),
         aliases: aliases.collect(),
-        ..ServerConfig::default()
+        body_bytes: settings.limits.body_bytes,
+        bodies_in_flight_bytes: settings.limits.bodies_in_flight_bytes,
+        images_per_request: settings.limits.images_per_request,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_servers_limits_are_the_settings_own() {
+        let mut settings = Settings::default();
+        settings.limits.body_bytes = 1;
+        settings.limits.bodies_in_flight_bytes = 2;
+        settings.limits.images_per_request = 3;
+        settings.aliases.insert("gpt-4o".into(), String::new());
+        let config = server_config(&settings, "own");
+        assert_eq!((config.body_bytes, config.bodies_in_flight_bytes, config.images_per_request), (1, 2, 3));
+        assert_eq!(config.aliases.get("gpt-4o").map(String::as_str), Some("own"));
     }
 }
