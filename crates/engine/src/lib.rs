@@ -9,6 +9,7 @@ mod local;
 #[cfg(feature = "mistralrs")]
 pub mod mistral;
 mod model_dir;
+pub mod native;
 mod prompt;
 mod runtime;
 mod sampler;

@@ -1,0 +1,5 @@
+//! Ours.
+mod config;
+mod kv;
+mod rope;
+mod scheduler;
