@@ -118,7 +118,13 @@ impl Checkpoint {
         self.tensors.keys().map(String::as_str)
     }
 
-    /// A tensor of a shape. `from` names where the shape comes from, for the error.
+    /// Numbers in all tensors together.
+    #[must_use]
+    pub fn numbers(&self) -> u64 {
+        self.tensors.values().map(|t| t.shape.iter().product::<usize>() as u64).sum()
+    }
+
+    /// A tensor of a shape.
     ///
     /// # Errors
     /// One sentence when it is missing or has another shape.
