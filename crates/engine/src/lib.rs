@@ -9,6 +9,8 @@ mod local;
 #[cfg(feature = "mistralrs")]
 pub mod mistral;
 mod model_dir;
+pub mod native;
+mod pads;
 mod prompt;
 mod runtime;
 mod sampler;
@@ -17,6 +19,7 @@ mod text;
 pub use contract::*;
 pub use local::LocalEngine;
 pub use model_dir::ModelDir;
+pub use pads::Prompt;
 pub use prompt::Template;
 pub use runtime::{Prepared, Runtime, Step};
 pub use sampler::{Sampled, Sampler};
