@@ -268,8 +268,9 @@ impl Engine {
             self.end(state, *id, |_| Some(Step::End));
         }
         for id in &plan.preempted {
-            let tokens = state.jobs.get(id).map_or(0, |j| j.tokens.len());
-            tracing::debug!(tokens, "a job goes back to the queue: the KV cache is full");
+            self.status.preemptions.fetch_add(1, Relaxed);
+            let Some(job) = state.jobs.get(id) else { continue };
+            tracing::debug!(job = %job.id, tokens = job.tokens.len(), "a job goes back to the queue: the KV cache is full");
         }
     }
 

@@ -124,6 +124,12 @@ impl NativeRuntime {
         self.context
     }
 
+    /// Times that a job went back to the queue because the KV cache was full.
+    #[must_use]
+    pub fn preemptions(&self) -> u64 {
+        self.status.preemptions.load(Relaxed)
+    }
+
     /// The weights, for another engine over them.
     #[must_use]
     pub const fn model(&self) -> &Arc<Model> {
