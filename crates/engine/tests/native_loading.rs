@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use native_common::*;
 use serde_json::{Value, json};
-use vlgate_engine::native::NativeRuntime;
+use vlgate_engine::native::{NativeRuntime, Precision};
 
 /// A copy of the tiny model to spoil.
 struct Copy(PathBuf);
@@ -81,6 +81,33 @@ fn a_model_that_does_not_fit_the_memory_says_so_before_it_is_read() {
     o.kv_bytes = Some(1000);
     let error = NativeRuntime::open(o).err().unwrap().to_string();
     assert!(error.contains("fewer than two blocks"), "{error}");
+}
+
+/// The second start maps what the first one packed; other files, or a cut cache, are packed anew.
+#[tokio::test]
+async fn packed_weights_are_kept_beside_the_model() {
+    let copy = Copy::new("packed");
+    let open = || {
+        let mut o = options("random-tiny");
+        (o.folder, o.cache, o.precision) = (copy.0.clone(), Some(copy.0.join("packed")), Precision::Q8);
+        NativeRuntime::open(o)
+    };
+    let job = || case("random-tiny", "one_image").job(8);
+    let first = run(&open().unwrap(), job()).await;
+    let file = copy.0.join("packed/q8-q8.vlgate-packed");
+    let bytes = std::fs::read(&file).unwrap();
+    let made = std::fs::metadata(&file).unwrap().modified().unwrap();
+    assert_eq!(run(&open().unwrap(), job()).await.bits(), first.bits());
+    assert_eq!(std::fs::metadata(&file).unwrap().modified().unwrap(), made);
+    // Cut off: packed anew.
+    std::fs::write(&file, &bytes[..bytes.len() - 100]).unwrap();
+    assert_eq!(run(&open().unwrap(), job()).await.bits(), first.bits());
+    assert_eq!(std::fs::read(&file).unwrap(), bytes);
+    // Another model: written anew.
+    copy.config("/text_config/rms_norm_eps", json!(0.5));
+    assert_ne!(run(&open().unwrap(), job()).await.bits(), first.bits());
+    assert_ne!(std::fs::read(&file).unwrap(), bytes);
+    assert_eq!(std::fs::read_dir(copy.0.join("packed")).unwrap().count(), 1);
 }
 
 #[test]

@@ -145,10 +145,13 @@ impl Engine {
             if !state.jobs.is_empty() {
                 self.step(state);
             }
-            let running = state.scheduler.running().count() as u32;
-            self.status.running.store(running, Relaxed);
-            self.status.free.store(state.scheduler.pool().free() as u64, Relaxed);
+            self.count(state);
         }
+    }
+
+    fn count(&self, state: &State) {
+        self.status.running.store(state.scheduler.running().count() as u32, Relaxed);
+        self.status.free.store(state.scheduler.pool().free() as u64, Relaxed);
     }
 
     /// Takes what was said; waits for it where there is nothing to do.
@@ -212,6 +215,7 @@ impl Engine {
             job.ready(cached)
         });
         self.announce(state, &plan);
+        self.count(state);
         if std::mem::take(&mut state.panic) {
             self.injected_panic();
         }
