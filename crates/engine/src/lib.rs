@@ -4,6 +4,7 @@
     allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
 )]
 
+pub mod bench;
 pub mod contract;
 mod local;
 #[cfg(feature = "mistralrs")]
