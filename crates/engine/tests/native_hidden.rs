@@ -20,7 +20,7 @@ const TOLERANCE: f32 = 2e-5;
 
 fn model(case: &Case) -> Model {
     let pool = vlgate_kernels::Pool::new(2);
-    Model::load(&folders("random-tiny").0, case.spec, Precision::F32, pool, None, &|_| ()).unwrap()
+    Model::load(&folders("random-tiny").0, case.spec, Precision::F32, pool, &[], None, &|_| ()).unwrap()
 }
 
 /// Runs the tower on the processor's own rows and checks each state; the embeddings of all pairs.

@@ -84,7 +84,7 @@ impl Tower {
         let (c, at) = (config, "model.visual");
         let shape = [c.hidden, c.channels, c.frames, c.patch, c.patch];
         let tensor = loader.checkpoint.get(&format!("{at}.patch_embed.proj.weight"), &shape)?;
-        let weight = loader.pack(kinds.patch, c.patch_len(), &[Part { tensor, first: 0, rows: c.hidden }])?;
+        let weight = loader.pack(kinds.patch, c.patch_len(), &[Part { tensor, first: 0, rows: c.hidden, deltas: &[] }])?;
         let bias = Some(loader.vector(&format!("{at}.patch_embed.proj.bias"), c.hidden)?);
         let positions = loader.checkpoint.get(&format!("{at}.pos_embed.weight"), &[c.side * c.side, c.hidden])?.all();
         let merger = |name: &str, norm: usize| {
@@ -227,10 +227,10 @@ impl Linear {
 
 impl Block {
     fn load(loader: &Loader<'_>, c: &VisionConfig, kinds: Kinds, at: &str) -> Result<Self, String> {
-        let tensor = loader.checkpoint.get(&format!("{at}.attn.qkv.weight"), &[3 * c.hidden, c.hidden])?;
+        let qkv = loader.part(&format!("{at}.attn.qkv.weight"), 3 * c.hidden, c.hidden)?;
         let biases = loader.vector(&format!("{at}.attn.qkv.bias"), 3 * c.hidden)?;
         let third = |nth: usize| {
-            let part = Part { tensor, first: nth * c.hidden, rows: c.hidden };
+            let part = Part { first: nth * c.hidden, rows: c.hidden, ..qkv };
             let bias = biases.get(nth * c.hidden..(nth + 1) * c.hidden).map(<[f32]>::to_vec);
             Ok::<_, String>(Linear { weight: loader.pack(kinds.vision, c.hidden, &[part])?, bias })
         };
