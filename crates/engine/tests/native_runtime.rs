@@ -238,8 +238,8 @@ async fn a_long_prefill_does_not_stall_the_others() {
     while answer.try_recv().is_ok() {
         between += 1;
     }
-    // 16 tokens of the prompt a step: 200 steps.
-    assert!((150..=260).contains(&between), "{between}");
+    // 16 tokens of the prompt a step: 200 steps, and a token of the answer in each.
+    assert!(between >= 190, "{between}");
 }
 
 #[tokio::test]
