@@ -21,6 +21,7 @@ pub struct Room {
     pub(super) cos: Vec<f32>,
     pub(super) sin: Vec<f32>,
     pub(super) slots: Vec<u32>,
+    pub(super) logits: Vec<f32>,
 }
 
 /// Rows of a step whose outputs are wanted.
@@ -76,6 +77,11 @@ pub fn last_queries<'a>(segments: &[Segment<'a>], picks: &[Pick]) -> Vec<Sequenc
 }
 
 impl Room {
+    /// Takes back what [`super::text::TextModel::forward`] gave: megabytes that need not be asked of the system again.
+    pub fn recycle(&mut self, logits: Vec<f32>) {
+        self.logits = logits;
+    }
+
     /// Leaves only the picked rows of the hidden state, its norm and the rotary tables.
     pub fn keep(&mut self, picks: &[Pick], hidden: usize, half: usize) {
         for (list, width) in [

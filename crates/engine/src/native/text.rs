@@ -208,7 +208,7 @@ impl TextModel {
 
     fn logits(&self, pool: &Pool, room: &mut Room, probe: Option<Probe<'_>>) -> Vec<f32> {
         let h = self.config.hidden;
-        let Room { acts, hidden: wanted, .. } = room;
+        let Room { acts, hidden: wanted, logits, .. } = room;
         let rows = wanted.len() / h;
         if rows == 0 {
             return Vec::new();
@@ -217,7 +217,8 @@ impl TextModel {
         if let Some(probe) = probe {
             probe(Place::Norm, wanted);
         }
-        let mut logits = vec![0.0; rows * self.config.vocab];
+        let mut logits = std::mem::take(logits);
+        logits.resize(rows * self.config.vocab, 0.0);
         acts.set(pool, self.head.kind(), wanted, rows, h);
         self.head.matmul_q(pool, acts, &mut logits, Epilogue::default());
         logits
