@@ -255,8 +255,9 @@ impl Block {
         v.forward(pool, &r.acts, rows, &mut r.v, false);
         ops::rope_half(pool, &mut r.q, c.heads, dim, &e.cos, &e.sin);
         ops::rope_half(pool, &mut r.k, c.heads, dim, &e.cos, &e.sin);
-        let scale = (dim as f32).powf(-0.5);
-        vision_attention(pool, &r.q, &r.k, &r.v, &[0..rows], c.heads, dim, scale, &mut r.normed)
+        let (scale, whole) = ((dim as f32).powf(-0.5), 0..rows);
+        let segments = std::slice::from_ref(&whole);
+        vision_attention(pool, &r.q, &r.k, &r.v, segments, c.heads, dim, scale, &mut r.normed)
             .map_err(|error| format!("the vision tower's attention: {error}"))?;
         r.acts.set(pool, self.proj.kind(), &r.normed, rows, c.hidden);
         self.proj.forward(pool, &r.acts, rows, &mut e.hidden, true);
