@@ -29,7 +29,8 @@ async fn main() {
     };
     let began = Instant::now();
     let runtime = NativeRuntime::load(options).await.unwrap();
-    println!("loaded in {:.1} s, {} MiB packed", began.elapsed().as_secs_f64(), runtime.model().bytes() >> 20);
+    let (seconds, packed) = (began.elapsed().as_secs_f64(), runtime.model().bytes() >> 20);
+    println!("loaded in {seconds:.1} s, {packed} MiB packed, {}", memory());
     let threads = runtime.model().pool.threads();
     let card = ModelCard {
         id: "bench".into(),
@@ -56,6 +57,13 @@ async fn main() {
     };
     let report = bench::run(&engine, "bench", &plan, &tell).await.unwrap();
     println!("{}", serde_json::to_string(&report).unwrap());
+}
+
+/// What the process holds now of its own, and at its peak with what it has mapped of files.
+fn memory() -> String {
+    let text = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let of = |key: &str| text.lines().find_map(|l| l.strip_prefix(key)).unwrap_or("unknown").trim().to_owned();
+    format!("own memory {}, peak with mapped files {}", of("RssAnon:"), of("VmHWM:"))
 }
 
 /// Processor time of this process so far, all threads; 0 where the system does not say.

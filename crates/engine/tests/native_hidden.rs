@@ -40,7 +40,11 @@ fn vision(model: &Model, case: &Case) -> Vec<Arc<Embedding>> {
         model.tower.add_positions(pool, &mut encoding.hidden, grid);
         keep("vision.with_positions".into(), &encoding.hidden);
         let embedding = loop {
+            let before = encoding.block;
             let done = model.tower.advance(pool, &mut encoding).unwrap();
+            if encoding.block == before {
+                continue;
+            }
             keep(format!("vision.block.{}", encoding.block - 1), &encoding.hidden);
             if let Some(embedding) = done {
                 break embedding;

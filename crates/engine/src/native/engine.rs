@@ -234,6 +234,11 @@ impl Engine {
         let computing = Instant::now();
         let logits = self.forward(state, &plan);
         state.scheduler.done(&plan);
+        for work in &plan.work {
+            if let Some(job) = state.jobs.get_mut(&work.seq) {
+                job.forget(work.from + work.count);
+            }
+        }
         let tokens: usize = plan.work.iter().map(|w| w.count).sum();
         state.pace.measured(tokens, computing.elapsed());
         self.choose(state, &plan, logits);
@@ -299,8 +304,6 @@ impl Engine {
         for (work, row) in choosing.zip(logits.chunks_exact_mut(vocab)) {
             let id = work.seq;
             let Some(job) = state.jobs.get_mut(&id) else { continue };
-            let computed = work.from + work.count;
-            job.forget(computed);
             let Some(sampled) = job.sampler.choose(row) else {
                 self.end(state, id, |_| Some(Step::Failed(EngineError::Failed("no token can be chosen".into()))));
                 continue;
