@@ -1,4 +1,5 @@
-//! Speed of the native runtime: `native_bench FOLDER [q8|q4|bf16|f32] [f32|f16|q8 for keys and values] [rows]`.
+//! Speed of the native runtime: `native_bench FOLDER [q8|q4|bf16|f32] [f32|f16|q8 for keys and values]
+//! [runs of each row] [a folder for the cache of packed weights]`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 use std::{path::Path, sync::Arc, time::Instant};
@@ -27,6 +28,7 @@ async fn main() {
         "q8" => KvKind::Q8,
         other => panic!("no kind '{other}'"),
     };
+    options.cache = Some(word(4)).filter(|w| !w.is_empty()).map(Into::into);
     let began = Instant::now();
     let runtime = NativeRuntime::load(options).await.unwrap();
     let (seconds, packed) = (began.elapsed().as_secs_f64(), runtime.model().bytes() >> 20);

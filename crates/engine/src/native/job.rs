@@ -41,6 +41,13 @@ impl Job {
         spans.into_iter().position(|(s, e)| e.is_none() && s.start + s.len > computed)
     }
 
+    /// Rows of pictures that are encoded and wait to be computed.
+    #[must_use]
+    pub fn ahead(&self, computed: usize) -> usize {
+        let spans = self.layout.spans.iter().zip(&self.embeddings);
+        spans.filter(|(s, e)| e.is_some() && s.start + s.len > computed).map(|(s, _)| s.len).sum()
+    }
+
     /// Tokens before this one can be computed.
     #[must_use]
     pub fn ready(&self, computed: usize) -> usize {

@@ -265,6 +265,9 @@ impl Tile<'_> {
                 if wide {
                     dots::<S, E, R, 2>(section, size, dim, offset, q, scores.add(t));
                     t += 32;
+                } else if S::LANES == 8 && R <= 2 && tokens - t > 16 && offset + 32 <= size {
+                    dots::<S, E, R, 4>(section, size, dim, offset, q, scores.add(t));
+                    t += 32;
                 } else if S::LANES == 16 {
                     dots::<S, E, R, 1>(section, size, dim, offset, q, scores.add(t));
                     t += 16;

@@ -9,6 +9,7 @@ use crate::pool::SendPtr;
 use crate::simd::{Kernel, Simd, dispatch_float};
 use crate::{Error, Pool};
 use flash::{Out, SPLIT, STREAM, TILE, Tile, finish, merge, state_len};
+use std::cell::RefCell;
 use std::ops::Range;
 
 /// One sequence's new tokens in a step.
@@ -211,9 +212,16 @@ impl Kernel for Gather {
     }
 }
 
+/// The most working memory that is kept from one layer's [`vision_attention`] to the next: a picture of 16,384 patches.
+const KEEP: usize = 128 << 20;
+
+thread_local! {
+    static VISION: RefCell<Option<KvPool>> = const { RefCell::new(None) };
+}
+
 /// Full attention within each segment (a picture's patches): `q`, `k`, `v` and `out` have rows of `heads * head_dim`;
 /// `segments` are disjoint ranges of rows. `scale` multiplies the scores, `1 / sqrt(head_dim)`. Rows in no segment stay as
-/// they are. Working memory is one copy of `k` and `v`.
+/// they are. Working memory is one copy of `k` and `v`, kept for the next call from the same thread.
 ///
 /// # Panics
 /// When lengths disagree, or segments overlap or are out of range.
@@ -248,7 +256,11 @@ pub fn vision_attention(
         }
         blocks += s.len().div_ceil(layout.block_size);
     }
-    let mut cache = KvPool::new(layout, blocks)?;
+    let kept = VISION.with(|v| v.try_borrow_mut().ok().and_then(|mut v| v.take()));
+    let mut cache = match kept {
+        Some(kept) if *kept.layout() == layout && kept.blocks() >= blocks => kept,
+        _ => KvPool::new(layout, blocks)?,
+    };
     if sorted.iter().map(|s| s.len()).sum::<usize>() == rows {
         cache.write(pool, &slots, k, v);
     } else {
@@ -293,5 +305,8 @@ pub fn vision_attention(
             }
         }
     });
+    if cache.blocks() * layout.block_bytes() <= KEEP {
+        VISION.with(|v| v.try_borrow_mut().map(|mut v| *v = Some(cache)).unwrap_or_default());
+    }
     Ok(())
 }

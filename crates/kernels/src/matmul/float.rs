@@ -43,7 +43,7 @@ impl<const BF16: bool, const R: usize> Kernel for Tile<'_, BF16, R> {
         let (job, first, start, end) = self.0;
         // SAFETY: the caller's.
         unsafe {
-            if R == 1 && S::LANES * 4 <= PANEL {
+            if R <= 2 && S::LANES * 4 <= PANEL {
                 // A whole cache line per load: the panel comes from memory.
                 for column in (0..PANEL).step_by(S::LANES * 4) {
                     tile::<S, BF16, R, 4>(job, first, column, start, end);

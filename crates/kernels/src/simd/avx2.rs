@@ -47,7 +47,8 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn load_part(p: *const f32, n: usize) -> __m256 {
-        _mm256_maskload_ps(p, mask(n))
+        // Masked moves are slow on some processors, and most vectors are whole.
+        if n == 8 { _mm256_loadu_ps(p) } else { _mm256_maskload_ps(p, mask(n)) }
     }
     #[inline(always)]
     unsafe fn store(p: *mut f32, v: __m256) {
@@ -55,7 +56,7 @@ impl Simd for Avx2 {
     }
     #[inline(always)]
     unsafe fn store_part(p: *mut f32, n: usize, v: __m256) {
-        _mm256_maskstore_ps(p, mask(n), v)
+        if n == 8 { _mm256_storeu_ps(p, v) } else { _mm256_maskstore_ps(p, mask(n), v) }
     }
     #[inline(always)]
     unsafe fn load_bf16(p: *const u16) -> __m256 {

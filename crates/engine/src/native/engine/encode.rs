@@ -11,6 +11,9 @@ use super::{
 };
 use crate::{contract::EngineError, runtime::Step};
 
+/// Rows that a job's encoded pictures may be ahead of its prefill: a prompt of many pictures would hold gigabytes.
+const AHEAD: usize = 8192;
+
 impl Engine {
     /// Looks for a job's pictures in the embedding cache.
     pub(super) fn recall(&self, job: &mut Job, cached: usize, embeddings: &mut Embeddings) {
@@ -32,7 +35,8 @@ impl Engine {
             let wanted = |state: &State, span: Option<&Span>| {
                 state.scheduler.running().find_map(|id| {
                     let job = state.jobs.get(&id)?;
-                    let nth = job.missing(state.scheduler.computed(id))?;
+                    let computed = state.scheduler.computed(id);
+                    let nth = job.missing(computed).filter(|_| job.ahead(computed) < AHEAD)?;
                     let missing = job.layout.spans.get(nth)?;
                     span.is_none_or(|s| s.frames == missing.frames).then(|| missing.clone())
                 })
