@@ -5,6 +5,8 @@
 )]
 
 pub mod contract;
+mod delivery;
+mod grammar;
 mod local;
 #[cfg(feature = "mistralrs")]
 pub mod mistral;
@@ -12,12 +14,15 @@ mod model_dir;
 mod prompt;
 mod runtime;
 mod sampler;
+mod speech;
 mod text;
 
 pub use contract::*;
+pub use grammar::Constraint;
 pub use local::LocalEngine;
 pub use model_dir::ModelDir;
 pub use prompt::Template;
 pub use runtime::{Prepared, Runtime, Step};
 pub use sampler::{Sampled, Sampler};
+pub use speech::{Speech, Utterance};
 pub use text::token_bytes;

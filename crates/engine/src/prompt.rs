@@ -59,7 +59,7 @@ impl Template {
         let mut variables: Map<String, Value> = conversation.template.kwargs.clone();
         shield(&mut variables);
         variables.insert("messages".into(), Value::Array(messages));
-        variables.insert("add_generation_prompt".into(), Value::Bool(!resume));
+        variables.insert("add_generation_prompt".into(), Value::Bool(!resume && !conversation.template.no_generation_prompt));
         if !tools.is_empty() {
             variables.insert("tools".into(), Value::Array(tools));
         }
@@ -79,7 +79,13 @@ impl Template {
                 text.truncate(end);
             }
         }
-        Ok(self.restore(&text))
+        let mut text = self.restore(&text);
+        if conversation.template.enable_thinking == Some(false) && leaves_thinking_open(&text) {
+            // A template of a model that always thinks: close the block as Qwen's switchable templates do.
+            text.truncate(text.trim_end().len());
+            text.push_str("\n\n</think>\n\n");
+        }
+        Ok(text)
     }
 
     /// Puts `<` back for each sentinel, and a word joiner behind it where a special token would begin.
@@ -98,6 +104,11 @@ impl Template {
         out.push_str(rest);
         out
     }
+}
+
+/// Whether the model's turn begins inside a `<think>` block. No caller's text can pretend it: `<think>` is neutralised.
+pub fn leaves_thinking_open(prompt: &str) -> bool {
+    prompt.trim_end().ends_with("<think>")
 }
 
 /// Whether `rest`, read with its sentinels as `<`, begins with `token` less its first character.
@@ -257,6 +268,19 @@ mod tests {
             vec![ToolSpec { name: "f".into(), description: Some("é <b>".into()), parameters: Some(json!({"type": "object"})), strict: false }];
         let text = qwen().render(&conversation).unwrap();
         assert!(text.contains(r#"{"type": "function", "function": {"name": "f", "description": "é <b>", "parameters": {"type": "object"}}}"#), "{text}");
+    }
+
+    #[test]
+    fn a_block_that_the_template_opens_is_closed_when_thinking_is_off() {
+        let source = "{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}";
+        let template = Template::new(source, vec!["<think>".into()]).unwrap();
+        let mut conversation = user(vec![Part::Text("hi <think>".into())]);
+        assert!(leaves_thinking_open(&template.render(&conversation).unwrap()));
+        conversation.template.enable_thinking = Some(false);
+        assert!(template.render(&conversation).unwrap().ends_with("<think>\n\n</think>\n\n"));
+        conversation.template.no_generation_prompt = true;
+        let text = template.render(&conversation).unwrap();
+        assert!(!leaves_thinking_open(&text) && !text.contains("assistant"), "{text}");
     }
 
     #[test]

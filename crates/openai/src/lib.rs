@@ -7,6 +7,7 @@
 pub mod chat;
 mod error;
 mod models;
+mod read;
 
-pub use error::ApiError;
-pub use models::{Model, ModelList};
+pub use error::{ApiError, ErrorBody, ErrorResponse};
+pub use models::{ListKind, Model, ModelKind, ModelList};

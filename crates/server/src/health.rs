@@ -7,11 +7,16 @@ use actix_web::{HttpResponse, web};
 use crate::State;
 
 /// The process runs.
+#[utoipa::path(get, path = "/livez", tag = "operation", responses((status = 200, description = "It runs.", body = String, content_type = "text/plain")))]
 pub async fn live() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
 /// The model can answer.
+#[utoipa::path(get, path = "/readyz", tag = "operation", responses(
+    (status = 200, description = "It can.", body = String, content_type = "text/plain"),
+    (status = 503, description = "Not now.", body = String, content_type = "text/plain"),
+))]
 pub async fn ready(state: web::Data<State>) -> HttpResponse {
     if state.engine.load().ready {
         HttpResponse::Ok().content_type("text/plain").body("ready\n")
@@ -20,7 +25,8 @@ pub async fn ready(state: web::Data<State>) -> HttpResponse {
     }
 }
 
-/// Prometheus' text format.
+/// Numbers in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", tag = "operation", responses((status = 200, description = "The numbers.", body = String, content_type = "text/plain")))]
 pub async fn metrics(state: web::Data<State>) -> HttpResponse {
     let load = state.engine.load();
     let rows: [(&str, &str, u64); 8] = [

@@ -9,8 +9,11 @@ mod chat;
 mod door;
 mod health;
 mod models;
+mod openapi;
+mod rate;
 mod reply;
 mod state;
 
 pub use app::{listen, routes, serve};
+pub use openapi::specification;
 pub use state::{ServerConfig, State};
