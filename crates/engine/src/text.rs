@@ -31,7 +31,7 @@ impl<'a> TextStream<'a> {
 
     /// Takes a token. Decodes a window of the last tokens only, so that a long answer costs no more per token.
     pub fn push(&mut self, id: u32) -> String {
-        if let Some((_, mark)) = self.marks.iter().find(|m| m.0 == id) {
+        if let Some((_, mark)) = self.marks.iter().copied().find(|m| m.0 == id) {
             let text = self.finish() + mark;
             self.ids.clear();
             (self.shown, self.window) = (0, 0);

@@ -77,9 +77,12 @@ async fn errors_have_openais_shape_and_say_nothing_secret() {
             ("overloaded", 429, "server_is_overloaded"),
             ("loading", 503, "server_is_overloaded"),
             ("fails-first", 500, "server_error"),
+            ("deadline", 500, "server_error"),
         ] {
             let response = server.send(say(text, json!({"stream": stream})).to_string()).await;
             assert_eq!(response.status(), status, "{text}");
+            let retry = response.headers()["x-should-retry"].to_str().unwrap();
+            assert_eq!(retry == "true", status >= 429 && text != "deadline", "{text}");
             assert_eq!(response.headers().contains_key("retry-after"), matches!(status, 429 | 503), "{text}");
             let body: Value = response.json().await.unwrap();
             let error = body["error"].as_object().unwrap();
@@ -216,6 +219,10 @@ async fn every_answer_has_the_headers_that_sdks_read() {
     assert_eq!(answer.headers()["x-request-id"], "mine-1");
     assert_eq!(answer.headers()["openai-version"], "2020-10-01");
     assert!(answer.headers().contains_key("openai-processing-ms"));
+    let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!((header("x-ratelimit-limit-requests"), header("x-ratelimit-remaining-requests")), ("40".into(), "37".into()));
+    assert_eq!((header("x-ratelimit-limit-tokens"), header("x-ratelimit-remaining-tokens")), ((40 * 4096).to_string(), (37 * 4096).to_string()));
+    assert!(header("x-ratelimit-reset-requests").ends_with('s') && header("x-ratelimit-reset-tokens").ends_with('s'));
     let answer = server.http.get(&url).header("x-request-id", "a b").send().await.unwrap();
     assert!(answer.headers()["x-request-id"].to_str().unwrap().starts_with("req_"));
 }

@@ -123,15 +123,16 @@ impl Constraint {
     pub fn commit(&mut self, token: u32) -> Option<bool> {
         let environment = Arc::clone(&self.environment);
         let trie = environment.tok_trie();
-        if trie.eos_tokens().contains(&token) {
+        if trie.eos_tokens().contains(&token) || token as usize >= trie.vocab_size() {
             return Some(false);
         }
+        let breaks = matches!(self.phase, Phase::Gap) && self.marks.newline.contains(&token) && !self.takes(token);
         match &mut self.phase {
             Phase::Start if self.marks.think_open == Some(token) => {
                 self.phase = Phase::Thinking;
                 Some(false)
             }
-            Phase::Gap if self.marks.newline.contains(&token) && !self.takes(token) => {
+            Phase::Gap if breaks => {
                 self.phase = if self.answer.is_some() { Phase::Answer } else { Phase::Free };
                 Some(false)
             }
