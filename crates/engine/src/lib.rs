@@ -11,6 +11,7 @@ mod local;
 #[cfg(feature = "mistralrs")]
 pub mod mistral;
 mod model_dir;
+mod ordered;
 mod prompt;
 mod runtime;
 mod sampler;

@@ -8,7 +8,10 @@
 use minijinja::{Environment, Value as Jinja};
 use serde_json::{Map, Value, json};
 
-use crate::contract::{Conversation, EngineError, Message, Part, Role};
+use crate::{
+    contract::{Conversation, EngineError, Message, Part, Role},
+    ordered,
+};
 
 /// Stands for a caller's `<` while the template runs; taken out of callers' texts beforehand.
 const SENTINEL: char = '\u{F8F0}';
@@ -71,7 +74,7 @@ impl Template {
             param: Some("messages".into()),
         };
         let template = self.environment.get_template("chat").map_err(refuse)?;
-        let mut text = template.render(Jinja::from_serialize(&variables)).map_err(refuse)?;
+        let mut text = template.render(ordered::value(&Value::Object(variables))).map_err(refuse)?;
         if resume {
             // The turn stays open: cut what the template closed it with (transformers' continue_final_message).
             let end = text.trim_end().strip_suffix("<|im_end|>").map(str::len);

@@ -90,7 +90,7 @@ struct Answer {
     text: String,
     reasoning: String,
     calls: Vec<(String, String)>,
-    logprobs: Vec<String>,
+    logprobs: Vec<Vec<u8>>,
     reason: Option<FinishReason>,
     usage: Usage,
 }
@@ -109,7 +109,7 @@ async fn ask(engine: &LocalEngine<Wilful>, change: impl FnOnce(&mut Job)) -> Res
             Event::Started { .. } => {}
             Event::Text { delta, logprobs } => {
                 answer.text.push_str(&delta);
-                answer.logprobs.extend(logprobs.into_iter().map(|l| l.token));
+                answer.logprobs.extend(logprobs.into_iter().map(|l| l.bytes));
             }
             Event::Reasoning { delta } => answer.reasoning.push_str(&delta),
             Event::ToolCall { index, id, name } => {
@@ -333,7 +333,8 @@ async fn under_auto_text_is_free_and_a_call_is_held_to_its_schema_from_its_mark_
         assert!(answer.calls[0].0 == "click" && is_point(&answer.calls[0].1), "{answer:?}");
         if !parallel {
             assert_eq!((answer.text.as_str(), answer.reason), ("Let me see.", Some(FinishReason::ToolCalls)));
-            assert!(answer.logprobs.concat().starts_with("Let me see.") && !answer.logprobs.concat().contains("tool"), "{:?}", answer.logprobs);
+            let spoken = String::from_utf8(answer.logprobs.concat()).unwrap();
+            assert!(spoken.starts_with("Let me see.") && !spoken.contains("tool"), "{spoken}");
         }
     }
     // A tool that is not strict is held to what of its schema can be held; an unknown name is impossible.
@@ -402,7 +403,7 @@ async fn reasoning_is_apart_counted_and_free_and_the_form_holds_behind_it() {
         assert_eq!(answer.reasoning, "I reason {freely}.", "{answer:?}");
         assert!(is_person(&answer.text) && answer.reason == STOP, "{answer:?}");
         assert!(answer.usage.reasoning > 5 && answer.usage.reasoning < answer.usage.completion, "{answer:?}");
-        assert_eq!(answer.logprobs.concat().trim_start(), answer.text);
+        assert_eq!(String::from_utf8(answer.logprobs.concat()).unwrap().trim_start(), answer.text);
         let free = ask(&engine, |job| {
             job.sampling.temperature = Some(0.0);
             job.max_tokens = Some(answer.usage.reasoning + 4);

@@ -91,7 +91,7 @@ pub struct ToolCall {
     pub id: String,
     /// The tool.
     pub name: String,
-    /// Its arguments as the JSON text that the client sent (an object; checked by the skin).
+    /// Its arguments as the client sent them: JSON text, or what of it a model cut short had said.
     pub arguments: String,
 }
 

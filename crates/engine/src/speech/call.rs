@@ -13,6 +13,8 @@ pub struct Calls {
     /// Text outside calls that may turn out to be an opening mark, or white space in front of one.
     held: String,
     inside: Option<Body>,
+    /// Directly behind a call: the white space there separates it from what follows.
+    behind: bool,
     pub begun: u32,
     pub completed: u32,
     /// What looked like calls and was none.
@@ -43,6 +45,10 @@ impl Calls {
     /// Text outside calls; what is behind an opening mark.
     fn between(&mut self, text: &str, out: &mut Vec<Utterance>) -> Option<String> {
         self.held.push_str(text);
+        if self.behind {
+            self.held = self.held.trim_start().to_owned();
+            self.behind = self.held.is_empty();
+        }
         if let Some(at) = self.held.find(OPEN) {
             let rest = self.held.split_off(at + OPEN.len());
             self.held.truncate(at);
@@ -95,6 +101,7 @@ impl Calls {
 
     /// A call ended, by its mark or with the answer.
     fn close(&mut self, mut body: Body, marked: bool, out: &mut Vec<Utterance>) {
+        self.behind = true;
         let whole = body.place == Place::Behind;
         if body.index.is_none() && whole && body.name.is_some() && !body.refused {
             body.arguments.push_str("{}");

@@ -62,6 +62,11 @@ fn samples() -> Vec<(&'static str, bool, Vec<Utterance>)> {
             false,
             one(text("Still here.<tool_call>\nnot json at all\n</tool_call>")),
         ),
+        (
+            "<tool_call>{\"name\": \"f\", \"arguments\": {}}</tool_call> \n Done.  ",
+            false,
+            [call(0, "f", "{}").into(), vec![text("Done.  ")]].concat(),
+        ),
         ("<tool_call>{\"name\": 5, \"arguments\": {}}</tool_call>", false, one(text("<tool_call>{\"name\": 5, \"arguments\": {}}</tool_call>"))),
         ("<tool_call>{\"name\": \"f\", \"arguments\": [1]}</tool_call>", false, one(text("<tool_call>{\"name\": \"f\", \"arguments\": [1]}</tool_call>"))),
         ("I see.\nNow\n</think>\n\nThe answer.", true, vec![thought("I see.\nNow"), text("The answer.")]),
