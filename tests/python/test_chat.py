@@ -1,6 +1,6 @@
 """The main job through the official SDK, with nothing changed but the base URL."""
 
-import json, math
+import json, math, time
 
 import httpx2 as httpx
 import openai
@@ -143,6 +143,16 @@ def test_a_client_that_leaves_stops_the_work(client, gateway):
         for i, _ in enumerate(response.iter_lines()):
             if i > 4:
                 break
+    def metric(name):
+        rows = httpx.get(gateway.url.removesuffix("/v1") + "/metrics").text.splitlines()
+        return next(float(r.split()[1]) for r in rows if r.startswith(name + " "))
+    deadline = time.monotonic() + 2
+    while metric("vlgate_requests_running") and time.monotonic() < deadline:
+        time.sleep(0.01)
+    generated = metric("vlgate_generated_tokens_total")
+    assert metric("vlgate_requests_running") == 0 and generated < 2000
+    time.sleep(0.3)
+    assert metric("vlgate_generated_tokens_total") == generated, "nothing is computed for a client that is gone"
     answer = client.with_options(timeout=20).chat.completions.create(model=MODEL, messages=ask("What is this?", RED))
     assert sensible(answer.choices[0].message.content)
 

@@ -77,7 +77,7 @@ impl Delivery {
                     Some(error) => return self.send(Err(error)).await,
                     None => break FinishReason::Length,
                 },
-                Some(Step::Failed(error)) => return self.send(Err(error)).await,
+                Some(Step::Failed(error)) => return self.send(Err(self.failed().unwrap_or(error))).await,
                 None => {
                     let error = self.failed().unwrap_or_else(|| EngineError::Failed("the runtime stopped".into()));
                     return self.send(Err(error)).await;

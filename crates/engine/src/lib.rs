@@ -11,7 +11,9 @@ mod local;
 #[cfg(feature = "mistralrs")]
 pub mod mistral;
 mod model_dir;
+pub mod native;
 mod ordered;
+mod pads;
 mod prompt;
 mod runtime;
 mod sampler;
@@ -22,6 +24,7 @@ pub use contract::*;
 pub use grammar::Constraint;
 pub use local::LocalEngine;
 pub use model_dir::ModelDir;
+pub use pads::Prompt;
 pub use prompt::Template;
 pub use runtime::{Prepared, Runtime, Step};
 pub use sampler::{Sampled, Sampler};

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
-use vlgate_media::Picture;
+use vlgate_media::{Clip, Picture};
 
 use crate::{
     contract::{
@@ -14,6 +14,7 @@ use crate::{
     delivery::Delivery,
     grammar::{Constraint, Grammars},
     model_dir::ModelDir,
+    pads::Prompt,
     prompt::leaves_thinking_open,
     runtime::{Prepared, Runtime},
     sampler::Sampler,
@@ -36,30 +37,16 @@ impl<R: Runtime> LocalEngine<R> {
         Self { card, model, runtime, grammars }
     }
 
-    /// The model's prompt for a conversation: text, tokens with pictures expanded, and the pictures in order.
-    fn prompt(&self, conversation: &Conversation) -> Result<(String, Vec<u32>, Vec<Arc<Picture>>, TokenCount), EngineError> {
-        let images = pictures(conversation)?;
-        let text = self.model.template.render(conversation)?;
-        let encoding = self
-            .model
-            .tokenizer
-            .encode_fast(text.as_str(), false)
-            .map_err(|e| EngineError::Failed(format!("the prompt cannot be tokenised: {e}")))?;
-        let mut left = images.iter();
-        let mut tokens = Vec::with_capacity(encoding.get_ids().len());
-        let mut image = 0;
-        for id in encoding.get_ids() {
-            let repeat = if *id == self.model.image_token {
-                let n = left.next().map_or(0, |p| p.tokens(&self.model.vision));
-                image += n;
-                n
-            } else {
-                1
-            };
-            tokens.extend(std::iter::repeat_n(*id, repeat as usize));
+    /// The model's prompt for a conversation.
+    fn prompt(&self, conversation: &Conversation) -> Result<Prompt, EngineError> {
+        let (images, clips) = pictures(conversation);
+        if !clips.is_empty() && !(self.runtime.takes_video() && self.model.video_token.is_some()) {
+            return Err(EngineError::Invalid {
+                message: "This model's runtime does not take video.".into(),
+                param: Some("messages".into()),
+            });
         }
-        let count = TokenCount { prompt: u32::try_from(tokens.len()).unwrap_or(u32::MAX), image, video: 0 };
-        Ok((text, tokens, images, count))
+        Prompt::new(&self.model, conversation, images, clips)
     }
 
     fn sampling(&self, job: &Job) -> Sampling {
@@ -88,18 +75,17 @@ impl<R: Runtime> LocalEngine<R> {
     }
 }
 
-fn pictures(conversation: &Conversation) -> Result<Vec<Arc<Picture>>, EngineError> {
-    let parts = conversation.messages.iter().flat_map(|m| &m.parts);
-    parts
-        .filter_map(|part| match part {
-            Part::Image(picture) => Some(Ok(Arc::clone(picture))),
-            Part::Video(_) => Some(Err(EngineError::Invalid {
-                message: "This model's runtime does not take video.".into(),
-                param: Some("messages".into()),
-            })),
-            Part::Text(_) => None,
-        })
-        .collect()
+/// The conversation's pictures and clips, each in order.
+fn pictures(conversation: &Conversation) -> (Vec<Arc<Picture>>, Vec<Arc<Clip>>) {
+    let (mut images, mut clips) = (Vec::new(), Vec::new());
+    for part in conversation.messages.iter().flat_map(|m| &m.parts) {
+        match part {
+            Part::Image(picture) => images.push(Arc::clone(picture)),
+            Part::Video(clip) => clips.push(Arc::clone(clip)),
+            Part::Text(_) => {}
+        }
+    }
+    (images, clips)
 }
 
 #[async_trait]
@@ -113,14 +99,15 @@ impl<R: Runtime + 'static> Engine for LocalEngine<R> {
             return Err(EngineError::NoSuchModel(job.model));
         }
         let began = Instant::now();
-        let (text, tokens, images, count) = self.prompt(&job.conversation)?;
+        let Prompt { text, tokens, images, clips, count } = self.prompt(&job.conversation)?;
         let max_tokens = self.budget(&job, count.prompt)?;
         let banned = if job.ignore_eos { self.model.eos.clone() } else { Vec::new() };
         let thinking = leaves_thinking_open(&text);
         let constraint = self.grammars.constraint(&job, thinking).await?;
         let failure = constraint.as_ref().map(Constraint::failure).unwrap_or_default();
         let sampler = Sampler::new(self.sampling(&job), job.logprobs, &tokens, banned).held_to(constraint);
-        let prepared = Prepared { id: job.id.clone(), text, tokens, images, sampler, max_tokens };
+        let deadline = job.deadline.and_then(|d| began.checked_add(d));
+        let prepared = Prepared { id: job.id.clone(), text, tokens, images, clips, sampler, max_tokens, deadline };
         let steps = self.runtime.start(prepared).await?;
         let usage = Usage { prompt: count.prompt, image: count.image, video: count.video, ..Usage::default() };
         let (events, stream) = mpsc::channel(64);
@@ -134,7 +121,7 @@ impl<R: Runtime + 'static> Engine for LocalEngine<R> {
         if model != self.card.id {
             return Err(EngineError::NoSuchModel(model.to_owned()));
         }
-        Ok(self.prompt(conversation)?.3)
+        Ok(self.prompt(conversation)?.count)
     }
 
     fn load(&self) -> Load {

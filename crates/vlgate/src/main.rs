@@ -2,6 +2,7 @@
 
 mod cpu;
 mod hub;
+mod runtime;
 mod serve;
 mod settings;
 

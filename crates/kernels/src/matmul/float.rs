@@ -1,0 +1,84 @@
+//! f32 and bf16 weights: a tile of rows by two vectors of outputs in registers, one fused multiply-add after the other
+//! along K.
+
+use super::{PanelJob, emit};
+use crate::simd::Simd;
+use crate::weight::PANEL;
+
+/// K is summed in blocks of this many, each from zero, and the blocks' sums are added in order: the sum's rounding error
+/// grows with the block and not with K, and a block of a panel stays in the second-level cache.
+const BLOCK: usize = 512;
+
+/// One panel of f32 (or bf16) weights against all tiles.
+///
+/// # Safety
+/// As [`PanelJob`] says.
+#[inline(always)]
+pub(super) unsafe fn panel<S: Simd, const BF16: bool>(job: &PanelJob) {
+    // SAFETY: offsets stay inside the panel and the tiles.
+    unsafe {
+        for start in (0..job.k).step_by(BLOCK) {
+            let end = job.k.min(start + BLOCK);
+            if job.tiles.m == 1 && S::LANES * 4 <= PANEL {
+                // A whole cache line per load: the panel comes from memory.
+                for column in (0..PANEL).step_by(S::LANES * 4) {
+                    tile::<S, BF16, 1, 4>(job, 0, column, start, end);
+                }
+                continue;
+            }
+            for column in (0..PANEL).step_by(S::LANES * 2) {
+                for t in 0..job.tiles.count {
+                    let (first, rows) = job.tiles.get(t);
+                    match rows {
+                        1 => tile::<S, BF16, 1, 2>(job, first, column, start, end),
+                        2 => tile::<S, BF16, 2, 2>(job, first, column, start, end),
+                        3 => tile::<S, BF16, 3, 2>(job, first, column, start, end),
+                        4 => tile::<S, BF16, 4, 2>(job, first, column, start, end),
+                        5 => tile::<S, BF16, 5, 2>(job, first, column, start, end),
+                        6 => tile::<S, BF16, 6, 2>(job, first, column, start, end),
+                        7 => tile::<S, BF16, 7, 2>(job, first, column, start, end),
+                        _ => tile::<S, BF16, 8, 2>(job, first, column, start, end),
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+#[allow(clippy::indexing_slicing)]
+unsafe fn tile<S: Simd, const BF16: bool, const R: usize, const V: usize>(
+    job: &PanelJob,
+    first: usize,
+    column: usize,
+    start: usize,
+    end: usize,
+) {
+    // SAFETY: k in `start..end` of the panel, and of a tile of `R` rows whose floats begin at `first * k`.
+    unsafe {
+        let size = if BF16 { 2 } else { 4 };
+        let mut w = job.panel.add((start * PANEL + column) * size);
+        let mut x = job.acts.cast::<f32>().add(first * job.k + start * R);
+        let mut acc = [[S::splat(0.0); V]; R];
+        for _ in start..end {
+            let mut wv = [S::splat(0.0); V];
+            for v in 0..V {
+                let p = w.add(v * S::LANES * size);
+                wv[v] = if BF16 { S::load_bf16(p.cast()) } else { S::load(p.cast()) };
+            }
+            for r in 0..R {
+                let xv = S::splat(x.add(r).read());
+                for v in 0..V {
+                    acc[r][v] = S::fma(xv, wv[v], acc[r][v]);
+                }
+            }
+            w = w.add(PANEL * size);
+            x = x.add(R);
+        }
+        for r in 0..R {
+            for v in 0..V {
+                emit::<S>(job, first + r, column + v * S::LANES, acc[r][v], start == 0);
+            }
+        }
+    }
+}
