@@ -90,7 +90,12 @@ impl Delivery {
     }
 
     /// One token; the reason when the answer ends with it.
-    async fn token(&mut self, token: &Sampled, text: &mut TextStream<'_>, flow: &mut Flow) -> Result<Option<FinishReason>, Gone> {
+    async fn token(
+        &mut self,
+        token: &Sampled,
+        text: &mut TextStream<'_>,
+        flow: &mut Flow,
+    ) -> Result<Option<FinishReason>, Gone> {
         self.usage.completion += 1;
         if self.model.eos.contains(&token.id) && !self.job.ignore_eos {
             return Ok(Some(FinishReason::Stop { stop: None }));
@@ -152,7 +157,12 @@ impl Delivery {
     }
 
     /// What was held back, and the reason as the client shall see it.
-    async fn finish(&mut self, reason: FinishReason, text: &mut TextStream<'_>, flow: &mut Flow) -> Result<FinishReason, Gone> {
+    async fn finish(
+        &mut self,
+        reason: FinishReason,
+        text: &mut TextStream<'_>,
+        flow: &mut Flow,
+    ) -> Result<FinishReason, Gone> {
         let stopped = matches!(reason, FinishReason::Stop { stop: Some(_) });
         if !stopped {
             let mut said = self.speech.push(&text.finish());

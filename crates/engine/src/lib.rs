@@ -1,8 +1,5 @@
 //! The Engine contract, what all runtimes share (prompt rendering, sampling, text, usage), and the runtimes.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod contract;
 mod delivery;

@@ -66,9 +66,7 @@ impl<R: Runtime> LocalEngine<R> {
         let left = context.saturating_sub(prompt);
         match job.max_tokens {
             _ if left == 0 => Err(EngineError::ContextLength { context, prompt, requested: job.max_tokens }),
-            Some(asked) if asked > left => {
-                Err(EngineError::ContextLength { context, prompt, requested: Some(asked) })
-            }
+            Some(asked) if asked > left => Err(EngineError::ContextLength { context, prompt, requested: Some(asked) }),
             Some(asked) => Ok(asked.max(1)),
             None => Ok(left),
         }
@@ -112,7 +110,8 @@ impl<R: Runtime + 'static> Engine for LocalEngine<R> {
         let usage = Usage { prompt: count.prompt, image: count.image, video: count.video, ..Usage::default() };
         let (events, stream) = mpsc::channel(64);
         let speech = Speech::new(thinking, self.model.thinks, !job.conversation.tools.is_empty());
-        let delivery = Delivery { model: Arc::clone(&self.model), job, usage, max_tokens, began, events, speech, failure };
+        let delivery =
+            Delivery { model: Arc::clone(&self.model), job, usage, max_tokens, began, events, speech, failure };
         tokio::spawn(delivery.run(steps));
         Ok(Box::pin(futures::stream::unfold(stream, |mut rx| async move { rx.recv().await.map(|e| (e, rx)) })))
     }

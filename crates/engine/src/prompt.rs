@@ -62,7 +62,10 @@ impl Template {
         let mut variables: Map<String, Value> = conversation.template.kwargs.clone();
         shield(&mut variables);
         variables.insert("messages".into(), Value::Array(messages));
-        variables.insert("add_generation_prompt".into(), Value::Bool(!resume && !conversation.template.no_generation_prompt));
+        variables.insert(
+            "add_generation_prompt".into(),
+            Value::Bool(!resume && !conversation.template.no_generation_prompt),
+        );
         if !tools.is_empty() {
             variables.insert("tools".into(), Value::Array(tools));
         }
@@ -217,7 +220,8 @@ fn python_json(value: Jinja) -> Result<Jinja, minijinja::Error> {
             w.write_all(b": ")
         }
     }
-    let failed = |e: &dyn std::fmt::Display| minijinja::Error::new(minijinja::ErrorKind::BadSerialization, e.to_string());
+    let failed =
+        |e: &dyn std::fmt::Display| minijinja::Error::new(minijinja::ErrorKind::BadSerialization, e.to_string());
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Spaced);
     serde::Serialize::serialize(&value, &mut serializer).map_err(|e| failed(&e))?;
@@ -255,8 +259,12 @@ mod tests {
             ..Message::text(Role::Assistant, evil)
         });
         conversation.messages.push(Message::text(Role::Tool, format!("{evil}</tool_response>")));
-        conversation.tools =
-            vec![ToolSpec { name: "f".into(), description: Some(evil.into()), parameters: Some(json!({evil: [evil]})), strict: false }];
+        conversation.tools = vec![ToolSpec {
+            name: "f".into(),
+            description: Some(evil.into()),
+            parameters: Some(json!({evil: [evil]})),
+            strict: false,
+        }];
         let text = qwen().render(&conversation).unwrap();
         assert!(!text.contains("<|image_pad|>"), "{text}");
         assert_eq!(text.matches("</tool_response>").count(), 1);
@@ -267,8 +275,12 @@ mod tests {
     #[test]
     fn tools_are_json_as_python_writes_it() {
         let mut conversation = user(vec![Part::Text("hi".into())]);
-        conversation.tools =
-            vec![ToolSpec { name: "f".into(), description: Some("é <b>".into()), parameters: Some(json!({"type": "object"})), strict: false }];
+        conversation.tools = vec![ToolSpec {
+            name: "f".into(),
+            description: Some("é <b>".into()),
+            parameters: Some(json!({"type": "object"})),
+            strict: false,
+        }];
         let text = qwen().render(&conversation).unwrap();
         assert!(text.contains(r#"{"type": "function", "function": {"name": "f", "description": "é <b>", "parameters": {"type": "object"}}}"#), "{text}");
     }

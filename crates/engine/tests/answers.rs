@@ -13,8 +13,8 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use vlgate_engine::{
-    Conversation, Engine, EngineError, Event, FinishReason, Format, Job, Load, LocalEngine, Message, ModelCard, ModelDir,
-    Prepared, Role, Runtime, Sampling, Step, ToolPolicy, ToolSpec, Usage,
+    Conversation, Engine, EngineError, Event, FinishReason, Format, Job, Load, LocalEngine, Message, ModelCard,
+    ModelDir, Prepared, Role, Runtime, Sampling, Step, ToolPolicy, ToolSpec, Usage,
 };
 
 /// A model that wants to say `script`, and otherwise anything.
@@ -140,7 +140,9 @@ fn is_person(text: &str) -> bool {
     v.as_object().is_some_and(|o| o.len() == 4)
         && v["name"].as_str().is_some_and(|n| n.chars().count() <= 12)
         && v["age"].as_i64().is_some_and(|n| (0..=150).contains(&n))
-        && v["tags"].as_array().is_some_and(|t| t.len() <= 3 && t.iter().all(|t| ["a", "b c", "é"].contains(&t.as_str().unwrap_or_default())))
+        && v["tags"].as_array().is_some_and(|t| {
+            t.len() <= 3 && t.iter().all(|t| ["a", "b c", "é"].contains(&t.as_str().unwrap_or_default()))
+        })
         && (home.is_null() || home.as_object().is_some_and(|o| o.len() == 1 && o["x"].is_boolean()))
 }
 
@@ -196,7 +198,11 @@ async fn objects_regular_expressions_choices_and_grammars() {
     };
     for seed in 0..6 {
         let object = one(Format::JsonObject, seed).await;
-        assert!(object.reason != STOP || serde_json::from_str::<serde_json::Map<_, _>>(&object.text).is_ok(), "{}", object.text);
+        assert!(
+            object.reason != STOP || serde_json::from_str::<serde_json::Map<_, _>>(&object.text).is_ok(),
+            "{}",
+            object.text
+        );
         let plate = one(Format::Regex("[A-Z]{2}/[0-9]{1,4}\\.x?".into()), seed).await;
         let (letters, digits) = plate.text.split_once('/').unwrap();
         assert!(letters.len() == 2 && letters.chars().all(|c| c.is_ascii_uppercase()), "{}", plate.text);
@@ -213,7 +219,12 @@ async fn objects_regular_expressions_choices_and_grammars() {
 async fn what_cannot_be_enforced_is_refused_with_its_place() {
     let engine = engine("");
     for (format, param) in [
-        (schema(json!({"type": "object", "properties": {"a": {"oneOf": [{"type": "integer"}, {"type": "number"}]}}})), "response_format.json_schema.schema"),
+        (
+            schema(
+                json!({"type": "object", "properties": {"a": {"oneOf": [{"type": "integer"}, {"type": "number"}]}}}),
+            ),
+            "response_format.json_schema.schema",
+        ),
         (schema(json!({"$ref": "#/$defs/none"})), "response_format.json_schema.schema"),
         (schema(json!({"type": "string", "pattern": "(?=a)b"})), "response_format.json_schema.schema"),
         (schema(json!({"type": "integer", "minimum": 5, "maximum": 1})), "response_format.json_schema.schema"),
@@ -226,7 +237,10 @@ async fn what_cannot_be_enforced_is_refused_with_its_place() {
         match refused {
             Err(EngineError::Invalid { param: Some(p), message }) => {
                 assert_eq!(p, param);
-                assert!(message.len() > 20 && !message.contains("x-guidance") && !message.contains("panick"), "{message}");
+                assert!(
+                    message.len() > 20 && !message.contains("x-guidance") && !message.contains("panick"),
+                    "{message}"
+                );
             }
             other => panic!("{format:?}: {other:?}"),
         }
@@ -248,7 +262,8 @@ async fn hostile_grammars_end_soon() {
         deep = json!({"type": "array", "items": deep});
     }
     let huge: Vec<String> = (0..15_000).map(|i| format!("value number {i}")).collect();
-    let many: serde_json::Map<_, _> = (0..3000).map(|i| (format!("p{i}"), json!({"anyOf": [{"type": "string"}, {"type": "integer"}]}))).collect();
+    let many: serde_json::Map<_, _> =
+        (0..3000).map(|i| (format!("p{i}"), json!({"anyOf": [{"type": "string"}, {"type": "integer"}]}))).collect();
     let all_of: Vec<Value> = (0..24).map(|i| json!({"anyOf": [{"properties": {(format!("a{i}")): {"type": "string"}}}, {"properties": {(format!("b{i}")): {"type": "string"}}}]})).collect();
     for (name, format) in [
         ("repeats", Format::Regex("((a{1,1000}){1,1000}){1,1000}b".into())),
@@ -263,7 +278,12 @@ async fn hostile_grammars_end_soon() {
         ("huge", schema(json!({"enum": huge}))),
         ("many", schema(json!({"type": "object", "properties": many}))),
         ("product", schema(json!({"type": "object", "allOf": all_of}))),
-        ("items", schema(json!({"type": "array", "minItems": 1_000_000, "items": {"type": "array", "minItems": 1_000_000, "items": {}}}))),
+        (
+            "items",
+            schema(
+                json!({"type": "array", "minItems": 1_000_000, "items": {"type": "array", "minItems": 1_000_000, "items": {}}}),
+            ),
+        ),
         ("length", schema(json!({"type": "string", "minLength": 1_000_000_000}))),
         ("recursion", schema(json!({"$ref": "#"}))),
         ("multiple", schema(json!({"type": "number", "multipleOf": 1e-300}))),
@@ -274,7 +294,11 @@ async fn hostile_grammars_end_soon() {
             job.max_tokens = Some(8);
         });
         let answer = tokio::time::timeout(Duration::from_secs(60), answer).await;
-        println!("{name}: {:?} {:?}", began.elapsed(), answer.as_ref().map(|a| a.as_ref().err().map(|e| e.to_string().chars().take(120).collect::<String>())));
+        println!(
+            "{name}: {:?} {:?}",
+            began.elapsed(),
+            answer.as_ref().map(|a| a.as_ref().err().map(|e| e.to_string().chars().take(120).collect::<String>()))
+        );
         assert!(answer.is_ok(), "{name}");
     }
     // And the engine is well.
@@ -292,7 +316,8 @@ fn point() -> Value {
 
 fn is_point(text: &str) -> bool {
     let value: Value = serde_json::from_str(text).unwrap_or_default();
-    value.as_object().is_some_and(|o| o.len() == 2) && ["x", "y"].iter().all(|k| value[k].as_i64().is_some_and(|n| (0..=1000).contains(&n)))
+    value.as_object().is_some_and(|o| o.len() == 2)
+        && ["x", "y"].iter().all(|k| value[k].as_i64().is_some_and(|n| (0..=1000).contains(&n)))
 }
 
 #[tokio::test]
@@ -344,10 +369,20 @@ async fn under_auto_text_is_free_and_a_call_is_held_to_its_schema_from_its_mark_
         job.tools.parallel = false;
     });
     let answer = answer.await.unwrap();
-    assert!(answer.calls[0].0 == "other" && serde_json::from_str::<serde_json::Map<_, _>>(&answer.calls[0].1).is_ok(), "{answer:?}");
+    assert!(
+        answer.calls[0].0 == "other" && serde_json::from_str::<serde_json::Map<_, _>>(&answer.calls[0].1).is_ok(),
+        "{answer:?}"
+    );
     // A strict one whose schema cannot be held is refused.
     let refused = ask(&engine, |job| {
-        job.conversation.tools = vec![tool("a", point(), true), tool("b", json!({"type": "object", "properties": {"x": {"oneOf": [{"type": "integer"}, {"type": "number"}]}}}), true)];
+        job.conversation.tools = vec![
+            tool("a", point(), true),
+            tool(
+                "b",
+                json!({"type": "object", "properties": {"x": {"oneOf": [{"type": "integer"}, {"type": "number"}]}}}),
+                true,
+            ),
+        ];
     });
     let Err(EngineError::Invalid { param, .. }) = refused.await else { panic!("it was taken") };
     assert_eq!(param.as_deref(), Some("tools[1].function.parameters"));
@@ -392,7 +427,9 @@ fn thinking(opens: bool) -> PathBuf {
 
 #[tokio::test]
 async fn reasoning_is_apart_counted_and_free_and_the_form_holds_behind_it() {
-    for (opens, said) in [(true, "I reason {freely}.\n</think>\n\nNo JSON"), (false, "<think>\nI reason {freely}.\n</think>\n\nNo JSON")] {
+    for (opens, said) in
+        [(true, "I reason {freely}.\n</think>\n\nNo JSON"), (false, "<think>\nI reason {freely}.\n</think>\n\nNo JSON")]
+    {
         let engine = engine_at(&thinking(opens), said);
         let answer = ask(&engine, |job| {
             job.format = schema(person());

@@ -1,8 +1,5 @@
 //! OpenAI's wire: requests, responses, chunks, errors. Serde and validation, no I/O.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod chat;
 mod error;

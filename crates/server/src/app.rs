@@ -93,6 +93,17 @@ fn cors() -> Cors {
         .allow_any_origin()
         .allowed_methods([Method::GET, Method::POST, Method::DELETE, Method::OPTIONS])
         .allow_any_header()
-        .expose_headers(["x-request-id", "openai-processing-ms", "openai-version", "retry-after", "retry-after-ms", "x-should-retry"].into_iter().chain(rate::NAMES))
+        .expose_headers(
+            [
+                "x-request-id",
+                "openai-processing-ms",
+                "openai-version",
+                "retry-after",
+                "retry-after-ms",
+                "x-should-retry",
+            ]
+            .into_iter()
+            .chain(rate::NAMES),
+        )
         .max_age(3600)
 }

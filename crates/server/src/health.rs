@@ -21,7 +21,10 @@ pub async fn ready(state: web::Data<State>) -> HttpResponse {
     if state.engine.load().ready {
         HttpResponse::Ok().content_type("text/plain").body("ready\n")
     } else {
-        HttpResponse::ServiceUnavailable().insert_header(("retry-after", "2")).content_type("text/plain").body("not ready\n")
+        HttpResponse::ServiceUnavailable()
+            .insert_header(("retry-after", "2"))
+            .content_type("text/plain")
+            .body("not ready\n")
     }
 }
 
@@ -45,7 +48,12 @@ pub async fn metrics(state: web::Data<State>) -> HttpResponse {
     }
     text.push_str("# TYPE vlgate_http_responses_total counter\n");
     for (class, count) in state.answered.iter().enumerate() {
-        let _ = writeln!(text, "vlgate_http_responses_total{{class=\"{}xx\"}} {}", class + 1, count.load(Ordering::Relaxed));
+        let _ = writeln!(
+            text,
+            "vlgate_http_responses_total{{class=\"{}xx\"}} {}",
+            class + 1,
+            count.load(Ordering::Relaxed)
+        );
     }
     HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text)
 }
@@ -53,9 +61,20 @@ pub async fn metrics(state: web::Data<State>) -> HttpResponse {
 /// `GET /`.
 pub async fn page(state: web::Data<State>) -> HttpResponse {
     let escape = |s: &str| s.replace('&', "&amp;").replace('<', "&lt;");
-    let models: String = state.engine.models().iter().map(|m| {
-        format!("<li><code>{}</code>: {} tokens of context, runtime {}, quantisation {}</li>", escape(&m.id), m.context_length, escape(&m.runtime), escape(&m.quantization))
-    }).collect();
+    let models: String = state
+        .engine
+        .models()
+        .iter()
+        .map(|m| {
+            format!(
+                "<li><code>{}</code>: {} tokens of context, runtime {}, quantisation {}</li>",
+                escape(&m.id),
+                m.context_length,
+                escape(&m.runtime),
+                escape(&m.quantization)
+            )
+        })
+        .collect();
     let html = format!(
         "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'><title>vlgate</title>\
          <style>body{{font:16px/1.5 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem}}pre{{background:#8881;padding:1rem;overflow:auto}}:root{{color-scheme:light dark}}</style>\

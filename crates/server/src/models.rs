@@ -15,9 +15,11 @@ use crate::{State, reply::refuse};
 pub async fn list(state: web::Data<State>) -> HttpResponse {
     let cards = state.engine.models();
     let own = cards.iter().map(|m| Model::new(&m.id, m.created));
-    let aliases = state.config.aliases.iter().filter_map(|(alias, id)| {
-        cards.iter().find(|m| m.id == *id).map(|m| Model::new(alias, m.created))
-    });
+    let aliases = state
+        .config
+        .aliases
+        .iter()
+        .filter_map(|(alias, id)| cards.iter().find(|m| m.id == *id).map(|m| Model::new(alias, m.created)));
     HttpResponse::Ok().json(ModelList::from(own.chain(aliases).collect::<Vec<_>>()))
 }
 

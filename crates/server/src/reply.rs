@@ -44,7 +44,12 @@ pub fn engine(error: &EngineError) -> ApiError {
         (_, Fault::Engine) => {
             // What failed inside is for the log; a client learns that it did.
             tracing::error!("engine failure: {message}");
-            let failed = ApiError::new(500, "server_error", "server_error", "The server had an error while processing your request.");
+            let failed = ApiError::new(
+                500,
+                "server_error",
+                "server_error",
+                "The server had an error while processing your request.",
+            );
             // What took too long once takes too long again.
             if *error == EngineError::Deadline { failed.for_good() } else { failed }
         }

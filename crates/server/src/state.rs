@@ -65,7 +65,14 @@ impl State {
     /// A server's state.
     #[must_use]
     pub fn new(config: ServerConfig, engine: Arc<dyn Engine>, resolver: Arc<Resolver>) -> Self {
-        Self { config, engine, resolver, bodies: AtomicUsize::new(0), answered: Default::default(), pace: AtomicU64::new(0) }
+        Self {
+            config,
+            engine,
+            resolver,
+            bodies: AtomicUsize::new(0),
+            answered: Default::default(),
+            pace: AtomicU64::new(0),
+        }
     }
 
     /// The model that a name or an alias means.

@@ -35,11 +35,23 @@ fn show(url: &str) -> Value {
 async fn fields_in_every_form_that_clients_send() {
     let server = start(ServerConfig::default());
     for extra in [
-        json!({"stop": "x"}), json!({"stop": null}), json!({"stop": ["a"]}), json!({"logprobs": null}), json!({"n": null}), json!({"stream": null}),
-        json!({"max_tokens": 5, "max_completion_tokens": 6}), json!({"seed": -1}), json!({"seed": -9_007_199_254_740_991_i64}),
-        json!({"verbosity": "low"}), json!({"reasoning_effort": "none"}), json!({"logit_bias": {"50256": -100}}), json!({"logit_bias": null}),
+        json!({"stop": "x"}),
+        json!({"stop": null}),
+        json!({"stop": ["a"]}),
+        json!({"logprobs": null}),
+        json!({"n": null}),
+        json!({"stream": null}),
+        json!({"max_tokens": 5, "max_completion_tokens": 6}),
+        json!({"seed": -1}),
+        json!({"seed": -9_007_199_254_740_991_i64}),
+        json!({"verbosity": "low"}),
+        json!({"reasoning_effort": "none"}),
+        json!({"logit_bias": {"50256": -100}}),
+        json!({"logit_bias": null}),
         json!({"tools": null, "tool_choice": null, "response_format": null, "functions": null, "user": null}),
-        json!({"stream_options": null}), json!({"modalities": ["text"]}), json!({"parallel_tool_calls": true}),
+        json!({"stream_options": null}),
+        json!({"modalities": ["text"]}),
+        json!({"parallel_tool_calls": true}),
     ] {
         accepted(&server, say("hi", extra)).await;
     }
@@ -52,7 +64,8 @@ async fn an_assistant_with_calls_may_have_null_content() {
     for content in [json!({}), json!({"content": null}), json!({"content": ""})] {
         let mut assistant = json!({"role": "assistant", "tool_calls": [{"id": "a", "type": "function", "function": {"name": "f", "arguments": "{}"}}]});
         assistant.as_object_mut().unwrap().extend(content.as_object().unwrap().clone());
-        let messages = json!([{"role": "user", "content": "x"}, assistant, {"role": "tool", "tool_call_id": "a", "content": "1"}]);
+        let messages =
+            json!([{"role": "user", "content": "x"}, assistant, {"role": "tool", "tool_call_id": "a", "content": "1"}]);
         accepted(&server, json!({"model": "gpt-4o", "messages": messages})).await;
     }
 }
@@ -69,7 +82,10 @@ async fn detail_may_be_left_out_and_is_lower_case() {
     assert_eq!((status, body["error"]["param"].as_str()), (400, Some("messages[0].content[0].image_url.detail")));
     assert_eq!(body["error"]["message"], "Invalid value: 'LOW'. Supported values are: 'low', 'high', and 'auto'.");
     let (_, body) = server.chat(say(json!([{"type": "image_url", "image_url": "http://x/y.png"}]), json!({}))).await;
-    assert_eq!(body["error"]["message"], "Invalid type for 'messages[0].content[0].image_url': expected an object, but got a string instead.");
+    assert_eq!(
+        body["error"]["message"],
+        "Invalid type for 'messages[0].content[0].image_url': expected an object, but got a string instead."
+    );
 }
 
 #[tokio::test]
@@ -100,7 +116,10 @@ async fn data_urls_as_clients_write_them() {
 fn animated() -> Vec<u8> {
     let mut out = Vec::new();
     let mut gif = image::codecs::gif::GifEncoder::new(&mut out);
-    gif.encode_frames([0u8, 200].map(|v| image::Frame::new(image::RgbaImage::from_pixel(40, 30, image::Rgba([v, v, v, 255]))))).unwrap();
+    gif.encode_frames(
+        [0u8, 200].map(|v| image::Frame::new(image::RgbaImage::from_pixel(40, 30, image::Rgba([v, v, v, 255])))),
+    )
+    .unwrap();
     drop(gif);
     out
 }
@@ -166,8 +185,16 @@ async fn markdown_in_text_fetches_nothing_and_marks_in_text_are_text() {
 async fn private_hosts_are_not_reached() {
     let server = start(ServerConfig::default());
     for url in [
-        "http://169.254.169.254/latest/meta-data/", "http://[::ffff:127.0.0.1]/", "http://[2002:7f00:1::]/", "http://[64:ff9b::7f00:1]/",
-        "http://2130706433/", "http://0177.0.0.1/", "http://0x7f.1/", "http://localhost/", "file:///etc/passwd", "gopher://x/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://[2002:7f00:1::]/",
+        "http://[64:ff9b::7f00:1]/",
+        "http://2130706433/",
+        "http://0177.0.0.1/",
+        "http://0x7f.1/",
+        "http://localhost/",
+        "file:///etc/passwd",
+        "gopher://x/",
     ] {
         let (status, body) = server.chat(say(show(url), json!({}))).await;
         assert_eq!((status, body["error"]["code"].as_str()), (400, Some("invalid_image_url")), "{url}: {body}");
@@ -207,7 +234,8 @@ async fn bounds_of_a_picture_in_every_place_that_clients_put_them() {
     ] {
         accepted(&server, say(json!([{"type": "image_url", "image_url": part}]), extra)).await;
     }
-    accepted(&server, say(json!([{"type": "image_url", "image_url": {"url": url}, "max_pixels": 131_072}]), json!({}))).await;
+    accepted(&server, say(json!([{"type": "image_url", "image_url": {"url": url}, "max_pixels": 131_072}]), json!({})))
+        .await;
     for job in server.engine.jobs.lock().unwrap().iter() {
         let Part::Image(picture) = &job.conversation.messages[0].parts[0] else { panic!("no picture") };
         assert_eq!((picture.width, picture.height), (352, 352));

@@ -15,14 +15,20 @@ fn the_file_is_current() {
         std::fs::write(FILE, specification()).unwrap();
     }
     let file = std::fs::read_to_string(FILE).unwrap_or_default();
-    assert!(file == specification(), "openapi/openapi.json is not current; write it with: VLGATE_WRITE_OPENAPI=1 cargo test --release -p vlgate-server --test openapi");
+    assert!(
+        file == specification(),
+        "openapi/openapi.json is not current; write it with: VLGATE_WRITE_OPENAPI=1 cargo test --release -p vlgate-server --test openapi"
+    );
 }
 
 #[tokio::test]
 async fn it_is_served_with_a_page_also_where_keys_are_needed() {
     let server = start(ServerConfig { api_keys: vec!["k".into()], ..ServerConfig::default() });
     let (status, served) = server.get("/openapi.json").await;
-    assert_eq!((status, served.to_string()), (200, serde_json::from_str::<Value>(&specification()).unwrap().to_string()));
+    assert_eq!(
+        (status, served.to_string()),
+        (200, serde_json::from_str::<Value>(&specification()).unwrap().to_string())
+    );
     let page = server.http.get(format!("{}/docs", server.base)).send().await.unwrap();
     assert!(page.headers()["content-security-policy"].to_str().unwrap().starts_with("default-src 'none'"));
     let html = page.text().await.unwrap();

@@ -46,10 +46,17 @@ fn accumulate(chunks: &[Value]) -> Vec<(String, String, String)> {
         let function = &delta["function"];
         if index == calls.len() {
             assert_eq!(delta["type"], "function");
-            calls.push((delta["id"].as_str().unwrap().into(), function["name"].as_str().unwrap().into(), String::new()));
+            calls.push((
+                delta["id"].as_str().unwrap().into(),
+                function["name"].as_str().unwrap().into(),
+                String::new(),
+            ));
             assert_eq!(function["arguments"], "");
         } else {
-            assert!(delta.get("id").is_none() && delta.get("type").is_none() && function.get("name").is_none(), "{delta}");
+            assert!(
+                delta.get("id").is_none() && delta.get("type").is_none() && function.get("name").is_none(),
+                "{delta}"
+            );
             calls[index].2.push_str(function["arguments"].as_str().unwrap());
         }
     }
@@ -96,8 +103,12 @@ async fn choices_and_forms_reach_the_engine() {
         json!({"tools": tools(), "tool_choice": "none"}),
         json!({"tools": tools(), "tool_choice": "required", "parallel_tool_calls": false}),
         json!({"tools": tools(), "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "required", "tools": [{"type": "function", "function": {"name": "g"}}]}}}),
-        formatted(json!(true)), formatted(Value::Null), json!({"response_format": {"type": "json_object"}}),
-        json!({"guided_regex": "a+"}), json!({"structured_outputs": {"choice": ["x"]}}), json!({"guided_grammar": "start: \"a\""}),
+        formatted(json!(true)),
+        formatted(Value::Null),
+        json!({"response_format": {"type": "json_object"}}),
+        json!({"guided_regex": "a+"}),
+        json!({"structured_outputs": {"choice": ["x"]}}),
+        json!({"guided_grammar": "start: \"a\""}),
         json!({"guided_json": schema.to_string()}),
     ] {
         assert_eq!(server.chat(say("hi", extra.clone())).await.0, 200, "{extra}");
@@ -108,7 +119,15 @@ async fn choices_and_forms_reach_the_engine() {
     assert_eq!((jobs[2].tools.allowed.clone(), jobs[2].conversation.tools.len()), (Some(vec!["g".to_owned()]), 2));
     let json = |strict| Format::JsonSchema { schema: schema.clone(), strict };
     let formats: Vec<Format> = jobs[3..].iter().map(|j| j.format.clone()).collect();
-    let expected = [json(true), json(false), Format::JsonObject, Format::Regex("a+".into()), Format::Choice(vec!["x".into()]), Format::Lark("start: \"a\"".into()), json(true)];
+    let expected = [
+        json(true),
+        json(false),
+        Format::JsonObject,
+        Format::Regex("a+".into()),
+        Format::Choice(vec!["x".into()]),
+        Format::Lark("start: \"a\"".into()),
+        json(true),
+    ];
     assert_eq!(formats, expected);
 }
 
@@ -117,7 +136,11 @@ async fn an_engines_refusal_names_the_field_that_asked() {
     let server = start(ServerConfig::default());
     let schema = json!({"type": "object"});
     for (text, extra, param) in [
-        ("bad-schema", json!({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}}), "response_format.json_schema.schema"),
+        (
+            "bad-schema",
+            json!({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}}),
+            "response_format.json_schema.schema",
+        ),
         ("bad-schema", json!({"guided_json": schema}), "guided_json"),
         ("bad-schema", json!({"structured_outputs": {"json": schema}}), "structured_outputs.json"),
         ("bad-schema tools", json!({"tools": tools()}), "tools[1].function.parameters"),
@@ -149,10 +172,14 @@ async fn reasoning_is_apart_under_both_names_and_may_be_left_out() {
     let server = start(ServerConfig::default());
     let (_, body) = server.chat(say("thinks", json!({}))).await;
     let message = &body["choices"][0]["message"];
-    assert_eq!((&message["content"], &message["reasoning_content"], &message["reasoning"]), (&json!("Hello"), &json!("Hmm."), &json!("Hmm.")));
+    assert_eq!(
+        (&message["content"], &message["reasoning_content"], &message["reasoning"]),
+        (&json!("Hello"), &json!("Hmm."), &json!("Hmm."))
+    );
     let lines = server.stream(say("thinks", json!({"stream": true}))).await;
     for field in ["reasoning", "reasoning_content"] {
-        let text: String = chunks(&lines).iter().filter_map(|c| c["choices"][0]["delta"][field].as_str().map(str::to_owned)).collect();
+        let text: String =
+            chunks(&lines).iter().filter_map(|c| c["choices"][0]["delta"][field].as_str().map(str::to_owned)).collect();
         assert_eq!(text, "Hmm.");
     }
     let (_, body) = server.chat(say("thinks", json!({"include_reasoning": false}))).await;
@@ -176,7 +203,8 @@ async fn what_openai_echoes_is_echoed() {
     let (_, body) = server.chat(say("hi", json!({"metadata": {"a": "b"}, "store": true, "service_tier": "auto", "prediction": {"type": "content", "content": "x"}}))).await;
     assert_eq!((&body["metadata"], &body["service_tier"]), (&json!({"a": "b"}), &json!("default")));
     assert_eq!(body["usage"]["completion_tokens_details"]["accepted_prediction_tokens"], 0);
-    let lines = server.stream(say("hi", json!({"stream": true, "stream_options": {"include_obfuscation": true}}))).await;
+    let lines =
+        server.stream(say("hi", json!({"stream": true, "stream_options": {"include_obfuscation": true}}))).await;
     assert!(chunks(&lines).iter().all(|c| c["obfuscation"].as_str().is_some_and(|o| !o.is_empty())));
     let (status, body) = server.chat(say("hi", json!({"n": 41}))).await;
     assert_eq!((status, body["error"]["param"].as_str()), (400, Some("n")), "{body}");

@@ -61,7 +61,15 @@ const CALL_OPEN: &[u8] = b"<tool_call>";
 
 impl Constraint {
     /// `thinking`: the prompt leaves a `<think>` open. `may_think`: the model may open one.
-    pub(super) fn new(environment: TokEnv, marks: Marks, answer: Option<Matcher>, body: Option<Matcher>, parallel: bool, thinking: bool, may_think: bool) -> Self {
+    pub(super) fn new(
+        environment: TokEnv,
+        marks: Marks,
+        answer: Option<Matcher>,
+        body: Option<Matcher>,
+        parallel: bool,
+        thinking: bool,
+        may_think: bool,
+    ) -> Self {
         let phase = match () {
             () if thinking => Phase::Thinking,
             () if may_think && marks.think_open.is_some() => Phase::Start,

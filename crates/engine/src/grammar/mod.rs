@@ -21,8 +21,8 @@ use llguidance::{
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use self::lark::MAX_CALLS;
 pub use self::constraint::{Constraint, Failure};
+use self::lark::MAX_CALLS;
 use crate::{
     contract::{EngineError, Format, Job, ToolSpec},
     model_dir::ModelDir,
@@ -52,7 +52,12 @@ impl Grammars {
     /// Nothing is built before a job needs it.
     #[must_use]
     pub fn new(model: Arc<ModelDir>) -> Arc<Self> {
-        Arc::new(Self { model, factory: OnceLock::new(), kept: Mutex::default(), permits: Arc::new(Semaphore::new(AT_ONCE)) })
+        Arc::new(Self {
+            model,
+            factory: OnceLock::new(),
+            kept: Mutex::default(),
+            permits: Arc::new(Semaphore::new(AT_ONCE)),
+        })
     }
 
     /// What a job is held to; `None` for free text without tools. `thinking`: its prompt leaves a `<think>` open.
@@ -96,43 +101,54 @@ impl Grammars {
             let rule = lark::answer(&wanted.format).unwrap_or_default();
             answer = Some(self.compile(format!("start: answer\n{rule}")).map_err(|e| wanted.refuse(&e))?);
         } else {
-            let rules = self.calls(wanted)?;
             let many = if wanted.parallel { format!(" (\"\\n\" call){{0,{}}}", MAX_CALLS - 1) } else { String::new() };
-            let whole = match (lark::answer(&wanted.format), wanted.required) {
-                (_, true) => Some(format!("start: call{many}\n{rules}")),
-                (Some(answer), false) => {
-                    self.compile(format!("start: answer\n{answer}")).map_err(|e| wanted.refuse(&e))?;
-                    Some(format!("start: answer | call{many}\n{answer}{rules}"))
-                }
-                (None, false) => None,
+            let form = lark::answer(&wanted.format).filter(|_| !wanted.required);
+            let whole = |rules: &str| match &form {
+                _ if wanted.required => format!("start: call{many}\n{rules}"),
+                Some(form) => format!("start: answer | call{many}\n{form}{rules}"),
+                None => format!("start: body\n{rules}"),
             };
-            let failed = |e: String| invalid(&format!("The tools cannot be compiled to a grammar: {e}"), "tools");
-            match whole {
-                Some(text) => answer = Some(self.compile(text).map_err(failed)?),
-                None => body = Some(self.compile(format!("start: body\n{rules}")).map_err(failed)?),
+            let all: Vec<_> = wanted.tools.iter().map(|(_, tool)| (tool, arguments(tool))).collect();
+            let parser = match self.compile(whole(&lark::calls(&all, &self.call_marks()))) {
+                Ok(parser) => parser,
+                // Which part was it?
+                Err(_) => {
+                    if let Some(form) = &form {
+                        self.compile(format!("start: answer\n{form}")).map_err(|e| wanted.refuse(&e))?;
+                    }
+                    let failed =
+                        |e: String| invalid(&format!("The tools cannot be compiled to a grammar: {e}"), "tools");
+                    self.compile(whole(&self.calls(wanted)?)).map_err(failed)?
+                }
+            };
+            if wanted.required || form.is_some() {
+                answer = Some(parser);
+            } else {
+                body = Some(parser);
             }
         }
         let matcher = |parser: TokenParser| Matcher::new(Ok(parser));
         let may_think = self.model.thinks && wanted.may_think;
-        Ok(Constraint::new(environment, self.marks(), answer.map(matcher), body.map(matcher), wanted.parallel, thinking, may_think))
+        Ok(Constraint::new(
+            environment,
+            self.marks(),
+            answer.map(matcher),
+            body.map(matcher),
+            wanted.parallel,
+            thinking,
+            may_think,
+        ))
     }
 
-    /// The rules of the calls that may be made. A strict tool's arguments are held to its schema; another's too, with
-    /// what llguidance has not left out, or to any object where that fails.
+    /// The rules of the calls that may be made, where one of the tools' schemas cannot be enforced: a strict tool is
+    /// refused with its place, another's arguments are any object.
     fn calls(&self, wanted: &Wanted) -> Result<String, EngineError> {
         let mut tools = Vec::with_capacity(wanted.tools.len());
         for (index, tool) in &wanted.tools {
-            let any = json!({"type": "object"});
-            let schema = tool.parameters.as_ref().filter(|p| p.as_object().is_some_and(|m| !m.is_empty()));
-            let Some(schema) = schema else {
-                let none = json!({"type": "object", "additionalProperties": false});
-                tools.push((tool, lark::json_rule(&none, true, true)));
-                continue;
-            };
-            let rule = lark::json_rule(schema, true, !tool.strict);
+            let rule = arguments(tool);
             match self.compile(format!("start: %json {rule}")) {
                 Ok(_) => tools.push((tool, rule)),
-                Err(_) if !tool.strict => tools.push((tool, lark::json_rule(&any, true, true))),
+                Err(_) if !tool.strict => tools.push((tool, lark::json_rule(&json!({"type": "object"}), true, true))),
                 Err(error) => {
                     let message = format!("Invalid schema for function '{}': {error}", tool.name);
                     return Err(invalid(&message, &format!("tools[{index}].function.parameters")));
@@ -209,6 +225,19 @@ impl Grammars {
         }
         Ok(copy)
     }
+}
+
+/// What a tool's arguments are held to: its schema, strictly or with what llguidance can enforce of it, and no
+/// arguments where it has none.
+fn arguments(tool: &ToolSpec) -> Value {
+    let Some(schema) = &tool.parameters else {
+        return lark::json_rule(&json!({"type": "object", "additionalProperties": false}), true, true);
+    };
+    let mut rule = lark::json_rule(schema, true, !tool.strict);
+    if let Value::Object(map) = &mut rule {
+        map.entry("type").or_insert_with(|| "object".into());
+    }
+    rule
 }
 
 /// llguidance's message without our grammar's text and the places in it.

@@ -277,7 +277,11 @@ impl Body {
                 }
                 // A number or a word ends with what is behind it.
                 ',' | '}' if value.depth == 0 => {
-                    return if self.member(&key, &value.text) { if c == '}' { Place::Behind } else { Place::Members } } else { Place::Broken };
+                    return if self.member(&key, &value.text) {
+                        if c == '}' { Place::Behind } else { Place::Members }
+                    } else {
+                        Place::Broken
+                    };
                 }
                 _ => {}
             }

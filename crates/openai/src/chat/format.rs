@@ -41,7 +41,9 @@ impl ChatRequest {
     /// When it is malformed, or when two are asked for.
     pub fn answer_format(&self) -> Result<Asked, ApiError> {
         let mut all: Vec<Asked> = Vec::new();
-        all.extend(self.response_format.as_ref().map(response_format).transpose()?.filter(|a| a.0 != AnswerFormat::Text));
+        all.extend(
+            self.response_format.as_ref().map(response_format).transpose()?.filter(|a| a.0 != AnswerFormat::Text),
+        );
         let outputs = self.structured_outputs.clone().unwrap_or_default();
         for (json, path) in [(&self.guided_json, "guided_json"), (&outputs.json, "structured_outputs.json")] {
             if let Some(json) = json {
@@ -56,7 +58,9 @@ impl ChatRequest {
                 all.push((choice(texts, path)?, path));
             }
         }
-        for (grammar, path) in [(&self.guided_grammar, "guided_grammar"), (&outputs.grammar, "structured_outputs.grammar")] {
+        for (grammar, path) in
+            [(&self.guided_grammar, "guided_grammar"), (&outputs.grammar, "structured_outputs.grammar")]
+        {
             all.extend(grammar.clone().map(|g| (AnswerFormat::Grammar(g), path)));
         }
         if outputs.json_object == Some(true) {
@@ -79,7 +83,8 @@ fn response_format(format: &Value) -> Result<Asked, ApiError> {
         None if format.get("type").is_none() => Err(missing("response_format.type")),
         other => {
             let got: String = other.unwrap_or("something else").chars().take(64).collect();
-            let message = format!("Invalid value: '{got}'. Supported values are: 'json_object', 'json_schema', and 'text'.");
+            let message =
+                format!("Invalid value: '{got}'. Supported values are: 'json_object', 'json_schema', and 'text'.");
             Err(ApiError::invalid("response_format.type", message))
         }
     }
@@ -96,10 +101,17 @@ fn named_schema(format: Option<&Value>) -> Result<Asked, ApiError> {
     let strict = match format.get("strict") {
         None | Some(Value::Null) => false,
         Some(Value::Bool(strict)) => *strict,
-        Some(_) => return Err(ApiError::invalid("response_format.json_schema.strict", "Invalid type for 'response_format.json_schema.strict': expected a boolean.")),
+        Some(_) => {
+            return Err(ApiError::invalid(
+                "response_format.json_schema.strict",
+                "Invalid type for 'response_format.json_schema.strict': expected a boolean.",
+            ));
+        }
     };
     // OpenAI accepts a format without a schema: any object.
-    let Some(schema) = format.get("schema").filter(|s| !s.is_null()) else { return Ok((AnswerFormat::JsonObject, SCHEMA)) };
+    let Some(schema) = format.get("schema").filter(|s| !s.is_null()) else {
+        return Ok((AnswerFormat::JsonObject, SCHEMA));
+    };
     checked(schema, SCHEMA)?;
     Ok((AnswerFormat::JsonSchema { schema: schema.clone(), strict }, SCHEMA))
 }
@@ -107,7 +119,9 @@ fn named_schema(format: Option<&Value>) -> Result<Asked, ApiError> {
 /// vLLM takes a schema as an object or as its text.
 fn json_schema(json: &Value, path: &str) -> Result<AnswerFormat, ApiError> {
     let schema = match json {
-        Value::String(text) => serde_json::from_str(text).map_err(|_| ApiError::invalid(path, format!("Invalid '{path}': not JSON.")))?,
+        Value::String(text) => {
+            serde_json::from_str(text).map_err(|_| ApiError::invalid(path, format!("Invalid '{path}': not JSON.")))?
+        }
         other => other.clone(),
     };
     checked(&schema, path)?;
@@ -126,7 +140,8 @@ fn checked(schema: &Value, path: &str) -> Result<(), ApiError> {
 fn choice(texts: &[String], path: &str) -> Result<AnswerFormat, ApiError> {
     let length: usize = texts.iter().map(String::len).sum();
     if texts.is_empty() || texts.len() > CHOICES.0 || length > CHOICES.1 || texts.iter().any(String::is_empty) {
-        let message = format!("Invalid '{path}': 1 to {} texts are expected, none empty, {} bytes in all.", CHOICES.0, CHOICES.1);
+        let message =
+            format!("Invalid '{path}': 1 to {} texts are expected, none empty, {} bytes in all.", CHOICES.0, CHOICES.1);
         return Err(ApiError::invalid(path, message));
     }
     Ok(AnswerFormat::Choice(texts.to_vec()))
@@ -144,6 +159,8 @@ pub fn name_fits(name: &str) -> bool {
 
 /// A name that does not fit.
 pub fn bad_name(param: &str) -> ApiError {
-    let message = format!("Invalid '{param}': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]{{1,64}}$'.");
+    let message = format!(
+        "Invalid '{param}': string does not match pattern. Expected a string that matches the pattern '^[a-zA-Z0-9_-]{{1,64}}$'."
+    );
     ApiError::invalid(param, message)
 }

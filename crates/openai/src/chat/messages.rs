@@ -1,6 +1,10 @@
 //! Whether messages are what their roles and part types ask for, and whether tool results belong to calls.
 
-use super::{Content, Message, Part, format::name_fits, validate::{one_of, clip}};
+use super::{
+    Content, Message, Part,
+    format::name_fits,
+    validate::{clip, one_of},
+};
 use crate::ApiError;
 
 type Checked = Result<(), ApiError>;
@@ -23,7 +27,10 @@ fn message(m: &Message, path: &str) -> Checked {
         return Err(ApiError::invalid(format!("{path}.name"), "Invalid 'name': at most 256 characters."));
     }
     if m.audio.as_ref().is_some_and(|a| !a.is_null()) {
-        return Err(unsupported(&format!("{path}.audio"), "refers to speech, which this server neither makes nor keeps."));
+        return Err(unsupported(
+            &format!("{path}.audio"),
+            "refers to speech, which this server neither makes nor keeps.",
+        ));
     }
     match m.role.as_str() {
         "function" if m.name.is_none() => return Err(missing(&format!("{path}.name"))),
@@ -31,7 +38,9 @@ fn message(m: &Message, path: &str) -> Checked {
         "assistant" => calls(m, path)?,
         role if m.tool_calls.is_some() || m.function_call.is_some() => {
             let field = if m.tool_calls.is_some() { "tool_calls" } else { "function_call" };
-            let message = format!("Invalid '{path}.{field}': only messages of the role 'assistant' may have it, not of the role '{role}'.");
+            let message = format!(
+                "Invalid '{path}.{field}': only messages of the role 'assistant' may have it, not of the role '{role}'."
+            );
             return Err(ApiError::invalid(format!("{path}.{field}"), message));
         }
         _ => {}
@@ -39,10 +48,20 @@ fn message(m: &Message, path: &str) -> Checked {
     let spoken = m.calls().next().is_some() || m.refusal.is_some();
     match &m.content {
         Content::None if (m.role == "assistant" && spoken) || m.role == "function" => Ok(()),
-        Content::None => Err(ApiError::invalid(format!("{path}.content"), format!("Invalid value for 'content': expected a string or an array, got null. It is required for the role '{}'.", m.role))),
+        Content::None => Err(ApiError::invalid(
+            format!("{path}.content"),
+            format!(
+                "Invalid value for 'content': expected a string or an array, got null. It is required for the role '{}'.",
+                m.role
+            ),
+        )),
         Content::Text(_) => Ok(()),
-        Content::Parts(parts) if parts.is_empty() => Err(ApiError::invalid(format!("{path}.content"), "Invalid 'content': expected at least one part.")),
-        Content::Parts(parts) => parts.iter().enumerate().try_for_each(|(i, p)| part(p, &m.role, &format!("{path}.content[{i}]"))),
+        Content::Parts(parts) if parts.is_empty() => {
+            Err(ApiError::invalid(format!("{path}.content"), "Invalid 'content': expected at least one part."))
+        }
+        Content::Parts(parts) => {
+            parts.iter().enumerate().try_for_each(|(i, p)| part(p, &m.role, &format!("{path}.content[{i}]")))
+        }
     }
 }
 
@@ -55,7 +74,12 @@ fn calls(m: &Message, path: &str) -> Checked {
         let at = format!("{path}.tool_calls[{i}]");
         match call.kind.as_deref() {
             None | Some("function") => {}
-            Some("custom") => return Err(unsupported(&format!("{at}.type"), "is a custom tool's call. Qwen3-VL calls functions only.")),
+            Some("custom") => {
+                return Err(unsupported(
+                    &format!("{at}.type"),
+                    "is a custom tool's call. Qwen3-VL calls functions only.",
+                ));
+            }
             kind => one_of(&format!("{at}.type"), kind, &["function"])?,
         }
         let Some(function) = &call.function else { return Err(missing(&format!("{at}.function"))) };
@@ -80,7 +104,10 @@ fn results(messages: &[Message], resumed: bool) -> Checked {
             }
             if !made.contains(&id) {
                 let path = format!("messages[{i}].tool_call_id");
-                let message = format!("Invalid parameter: 'tool_call_id' of '{}' not found in 'tool_calls' of previous message.", clip(id));
+                let message = format!(
+                    "Invalid parameter: 'tool_call_id' of '{}' not found in 'tool_calls' of previous message.",
+                    clip(id)
+                );
                 return Err(ApiError::invalid(path, message));
             }
             open.retain(|o| *o != id);
@@ -98,7 +125,10 @@ fn unanswered(open: &[&str], next: usize) -> Checked {
         return Ok(());
     }
     let ids: Vec<String> = open.iter().take(8).map(|id| clip(id)).collect();
-    let message = format!("An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following tool_call_ids did not have response messages: {}", ids.join(", "));
+    let message = format!(
+        "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The following tool_call_ids did not have response messages: {}",
+        ids.join(", ")
+    );
     Err(ApiError::invalid(format!("messages[{next}].role"), message))
 }
 
@@ -113,7 +143,11 @@ fn part(p: &Part, role: &str, path: &str) -> Checked {
         "video_url" | "video" if role == "user" => return Err(not_yet(p, path)),
         kind if !allowed.contains(&kind) => {
             let known: Vec<String> = allowed.iter().map(|a| format!("'{a}'")).collect();
-            let message = format!("Invalid value: '{}'. Supported values for messages of the role '{role}' are: {}.", clip(kind), known.join(", "));
+            let message = format!(
+                "Invalid value: '{}'. Supported values for messages of the role '{role}' are: {}.",
+                clip(kind),
+                known.join(", ")
+            );
             return Err(ApiError::invalid(format!("{path}.type"), message));
         }
         _ => {}
@@ -131,7 +165,10 @@ fn part(p: &Part, role: &str, path: &str) -> Checked {
 fn image(p: &Part, path: &str) -> Checked {
     let Some(image) = &p.image_url else { return Err(missing(&format!("{path}.image_url"))) };
     one_of(&format!("{path}.image_url.detail"), image.detail.as_deref(), &["low", "high", "auto"])?;
-    for (min, max, at) in [(image.min_pixels, image.max_pixels, format!("{path}.image_url")), (p.min_pixels, p.max_pixels, path.to_owned())] {
+    for (min, max, at) in [
+        (image.min_pixels, image.max_pixels, format!("{path}.image_url")),
+        (p.min_pixels, p.max_pixels, path.to_owned()),
+    ] {
         pixels(min, max, &at)?;
     }
     Ok(())
@@ -142,7 +179,9 @@ pub fn pixels(min: Option<u64>, max: Option<u64>, path: &str) -> Checked {
     let param = format!("{path}.max_pixels");
     match (min, max) {
         (_, Some(0)) => Err(ApiError::invalid(param, "Invalid 'max_pixels': expected a value >= 1.")),
-        (Some(min), Some(max)) if min > max => Err(ApiError::invalid(param, "Invalid 'max_pixels': it is less than 'min_pixels'.")),
+        (Some(min), Some(max)) if min > max => {
+            Err(ApiError::invalid(param, "Invalid 'max_pixels': it is less than 'min_pixels'."))
+        }
         _ => Ok(()),
     }
 }
@@ -153,7 +192,8 @@ fn not_yet(p: &Part, path: &str) -> ApiError {
 }
 
 fn unsupported(path: &str, why: &str) -> ApiError {
-    ApiError::new(400, "invalid_request_error", "unsupported_value", format!("Unsupported value: '{path}' {why}")).at(path)
+    ApiError::new(400, "invalid_request_error", "unsupported_value", format!("Unsupported value: '{path}' {why}"))
+        .at(path)
 }
 
 fn missing(param: &str) -> ApiError {
@@ -172,7 +212,10 @@ mod tests {
     }
 
     fn call(ids: &[&str]) -> Value {
-        let calls: Vec<Value> = ids.iter().map(|id| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}})).collect();
+        let calls: Vec<Value> = ids
+            .iter()
+            .map(|id| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}}))
+            .collect();
         json!({"role": "assistant", "content": null, "tool_calls": calls})
     }
 
@@ -203,17 +246,41 @@ mod tests {
         for (messages, param, words) in [
             (json!([user, result("a")]), "messages[1].role", "preceeding message with 'tool_calls'"),
             (json!([user, call(&["a"]), result("b")]), "messages[2].tool_call_id", "not found in 'tool_calls'"),
-            (json!([user, call(&["a", "b"]), result("a"), user]), "messages[3].role", "did not have response messages: b"),
+            (
+                json!([user, call(&["a", "b"]), result("a"), user]),
+                "messages[3].role",
+                "did not have response messages: b",
+            ),
             (json!([user, call(&["a"])]), "messages[2].role", "did not have response messages: a"),
             (json!([user, {"role": "tool", "content": "x"}]), "messages[1].tool_call_id", "Missing required parameter"),
             (json!([{"role": "function", "content": "x"}]), "messages[0].name", "Missing"),
-            (json!([{"role": "user", "content": [{"type": "refusal", "refusal": "x"}]}]), "messages[0].content[0].type", "'refusal'"),
-            (json!([{"role": "system", "content": [{"type": "image_url", "image_url": {"url": "u"}}]}]), "messages[0].content[0].type", "'image_url'"),
-            (json!([{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]}]), "messages[0].content[0]", "sound"),
+            (
+                json!([{"role": "user", "content": [{"type": "refusal", "refusal": "x"}]}]),
+                "messages[0].content[0].type",
+                "'refusal'",
+            ),
+            (
+                json!([{"role": "system", "content": [{"type": "image_url", "image_url": {"url": "u"}}]}]),
+                "messages[0].content[0].type",
+                "'image_url'",
+            ),
+            (
+                json!([{"role": "user", "content": [{"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}]}]),
+                "messages[0].content[0]",
+                "sound",
+            ),
             (json!([{"role": "user", "content": "x", "tool_calls": []}]), "messages[0].tool_calls", "assistant"),
-            (json!([user, {"role": "assistant", "tool_calls": [{"id": "a", "type": "custom", "custom": {"name": "c", "input": ""}}]}]), "messages[1].tool_calls[0].type", "custom"),
+            (
+                json!([user, {"role": "assistant", "tool_calls": [{"id": "a", "type": "custom", "custom": {"name": "c", "input": ""}}]}]),
+                "messages[1].tool_calls[0].type",
+                "custom",
+            ),
             (json!([user, {"role": "assistant", "audio": {"id": "a"}}]), "messages[1].audio", "speech"),
-            (json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u", "min_pixels": 9, "max_pixels": 5}}]}]), "messages[0].content[0].image_url.max_pixels", "min_pixels"),
+            (
+                json!([{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "u", "min_pixels": 9, "max_pixels": 5}}]}]),
+                "messages[0].content[0].image_url.max_pixels",
+                "min_pixels",
+            ),
         ] {
             let error = parse(&messages).unwrap_err();
             assert_eq!((error.status, error.param.as_deref()), (400, Some(param)), "{messages}: {error:?}");

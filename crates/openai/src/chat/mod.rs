@@ -15,7 +15,8 @@ pub use request::{
     StreamOptions, StructuredOutputs, Tool, ToolCall,
 };
 pub use response::{
-    AssistantRole, CallDelta, CallKind, Choice, ChoiceLogprobs, Chunk, ChunkChoice, ChunkKind, Completion, CompletionDetails,
-    CompletionKind, Delta, FinishReason, FunctionDelta, PromptDetails, ResponseMessage, ResponseToolCall, TokenLogprob, TopLogprob, Usage,
+    AssistantRole, CallDelta, CallKind, Choice, ChoiceLogprobs, Chunk, ChunkChoice, ChunkKind, Completion,
+    CompletionDetails, CompletionKind, Delta, FinishReason, FunctionDelta, PromptDetails, ResponseMessage,
+    ResponseToolCall, TokenLogprob, TopLogprob, Usage,
 };
 pub use tools::ToolChoice;

@@ -57,7 +57,9 @@ fn object<'a>(map: &'a Map<String, Value>, at: &mut Place<'a>, left: &mut usize)
                 }
             }
             "items" if item.is_array() => each(item, at, left)?,
-            "items" | "additionalProperties" | "not" | "contains" | "propertyNames" | "if" | "then" | "else" => value(item, at, left)?,
+            "items" | "additionalProperties" | "not" | "contains" | "propertyNames" | "if" | "then" | "else" => {
+                value(item, at, left)?
+            }
             "anyOf" | "oneOf" | "allOf" | "prefixItems" => match item {
                 Value::Array(all) if !all.is_empty() || key == "prefixItems" => each(item, at, left)?,
                 _ => return wrong(at, "a list of schemas is expected"),
@@ -71,10 +73,14 @@ fn object<'a>(map: &'a Map<String, Value>, at: &mut Place<'a>, left: &mut usize)
                 _ => return wrong(at, "a list of values is expected"),
             },
             "$ref" | "pattern" | "format" if !item.is_string() => return wrong(at, "a string is expected"),
-            "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties" if !item.is_u64() => {
+            "minLength" | "maxLength" | "minItems" | "maxItems" | "minProperties" | "maxProperties"
+                if !item.is_u64() =>
+            {
                 return wrong(at, "a whole number is expected");
             }
-            "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf" if !(item.is_number() || item.is_boolean()) => {
+            "minimum" | "maximum" | "exclusiveMinimum" | "exclusiveMaximum" | "multipleOf"
+                if !(item.is_number() || item.is_boolean()) =>
+            {
                 return wrong(at, "a number is expected");
             }
             _ => {}

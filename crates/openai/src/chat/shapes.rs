@@ -664,13 +664,21 @@ mod tests {
         if let Some(one) = schema["enum"].get(0) {
             return one.clone();
         }
-        let kind = schema["type"].as_str().or_else(|| schema["type"].as_array()?.iter().find_map(|t| t.as_str().filter(|t| *t != "null")));
+        let kind = schema["type"]
+            .as_str()
+            .or_else(|| schema["type"].as_array()?.iter().find_map(|t| t.as_str().filter(|t| *t != "null")));
         match kind {
             Some("array") => json!([example(&schema["items"], all)]),
             Some("string") => json!("x"),
             Some("integer" | "number") => json!(1),
             Some("boolean") => json!(true),
-            _ => schema["properties"].as_object().into_iter().flatten().map(|(k, v)| (k.clone(), example(v, all))).collect::<serde_json::Map<_, _>>().into(),
+            _ => schema["properties"]
+                .as_object()
+                .into_iter()
+                .flatten()
+                .map(|(k, v)| (k.clone(), example(v, all)))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
         }
     }
 
@@ -689,15 +697,19 @@ mod tests {
             let body = json!({"model": "m", "messages": [message]});
             let error = ChatRequest::parse(body.to_string().as_bytes()).err();
             // It is read: what remains is what this server refuses, or what a lone message of its kind lacks.
-            let read = error.as_ref().is_none_or(|e| !matches!(e.code.as_deref(), Some("invalid_type" | "missing_required_parameter" | "unknown_parameter")));
+            let read = error.as_ref().is_none_or(|e| {
+                !matches!(e.code.as_deref(), Some("invalid_type" | "missing_required_parameter" | "unknown_parameter"))
+            });
             assert!(read, "{body}: {error:?}");
         }
         let request = json!(ChatRequest::schema());
         for (name, schema) in request["properties"].as_object().unwrap() {
-            let mut body = json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": true, "logprobs": true});
+            let mut body =
+                json!({"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": true, "logprobs": true});
             body[name] = example(schema, &all);
             let error = ChatRequest::parse(body.to_string().as_bytes()).err();
-            let read = error.as_ref().is_none_or(|e| !matches!(e.code.as_deref(), Some("invalid_type" | "unknown_parameter")));
+            let read =
+                error.as_ref().is_none_or(|e| !matches!(e.code.as_deref(), Some("invalid_type" | "unknown_parameter")));
             assert!(read, "{name}: {body}: {error:?}");
         }
     }

@@ -61,7 +61,9 @@ impl ChatRequest {
         let unknown = names.iter().flatten().find(|name| !self.offered().any(|f| f.name == **name));
         if let Some(name) = unknown {
             let name: String = name.chars().take(64).collect();
-            let message = format!("Invalid value for '{path}': no function named '{name}' was specified in the 'tools' parameter.");
+            let message = format!(
+                "Invalid value for '{path}': no function named '{name}' was specified in the 'tools' parameter."
+            );
             return Err(ApiError::invalid(path, message));
         }
         Ok(match choice {
@@ -81,7 +83,9 @@ impl ChatRequest {
             };
         }
         match choice.get("type").and_then(Value::as_str) {
-            Some("function") => Ok(Some(ToolChoice::Required(Some(vec![name(choice.get("function"), "tool_choice.function.name")?])))),
+            Some("function") => {
+                Ok(Some(ToolChoice::Required(Some(vec![name(choice.get("function"), "tool_choice.function.name")?]))))
+            }
             Some("allowed_tools") => allowed(choice.get("allowed_tools")).map(Some),
             Some("custom") => Err(custom("tool_choice")),
             Some(other) => Err(unknown_mode("tool_choice.type", other, "'function', 'allowed_tools', and 'custom'")),
@@ -107,7 +111,10 @@ impl ChatRequest {
     /// The first thing that is wrong.
     pub fn check_tools(&self) -> Result<(), ApiError> {
         if self.speaks_functions() && self.tools.as_ref().is_some_and(|t| !t.is_empty()) {
-            return Err(ApiError::invalid("functions", "'functions' is the old form of 'tools'; they cannot be used together."));
+            return Err(ApiError::invalid(
+                "functions",
+                "'functions' is the old form of 'tools'; they cannot be used together.",
+            ));
         }
         if self.functions.as_ref().is_some_and(Vec::is_empty) {
             return Err(ApiError::new(400, "invalid_request_error", "empty_array", "Invalid 'functions': empty array. Expected an array with minimum length 1, but got an empty array instead.").at("functions"));
@@ -166,12 +173,10 @@ fn allowed(choice: Option<&Value>) -> Result<ToolChoice, ApiError> {
     if tools.is_empty() {
         return Err(ApiError::invalid(path, format!("Invalid '{path}': expected at least one tool.")));
     }
-    let each = tools.iter().enumerate().map(|(i, tool)| {
-        match tool.get("type").and_then(Value::as_str) {
-            Some("function") => name(tool.get("function"), &format!("{path}[{i}].function.name")),
-            Some("custom") => Err(custom(&format!("{path}[{i}].type"))),
-            _ => Err(unknown_mode(&format!("{path}[{i}].type"), "", "'function'")),
-        }
+    let each = tools.iter().enumerate().map(|(i, tool)| match tool.get("type").and_then(Value::as_str) {
+        Some("function") => name(tool.get("function"), &format!("{path}[{i}].function.name")),
+        Some("custom") => Err(custom(&format!("{path}[{i}].type"))),
+        _ => Err(unknown_mode(&format!("{path}[{i}].type"), "", "'function'")),
     });
     let names = each.collect::<Result<Vec<_>, _>>()?;
     match choice.get("mode").and_then(Value::as_str) {
@@ -187,7 +192,9 @@ fn name(function: Option<&Value>, path: &str) -> Result<String, ApiError> {
 }
 
 fn custom(path: &str) -> ApiError {
-    let message = format!("Unsupported value: '{path}' asks for a custom tool. Qwen3-VL calls functions with JSON arguments only; use a tool of the type 'function'.");
+    let message = format!(
+        "Unsupported value: '{path}' asks for a custom tool. Qwen3-VL calls functions with JSON arguments only; use a tool of the type 'function'."
+    );
     ApiError::new(400, "invalid_request_error", "unsupported_value", message).at(path)
 }
 
@@ -215,7 +222,10 @@ mod tests {
     }
 
     fn tools(names: &[&str]) -> Value {
-        names.iter().map(|n| json!({"type": "function", "function": {"name": n, "parameters": {"type": "object"}}})).collect()
+        names
+            .iter()
+            .map(|n| json!({"type": "function", "function": {"name": n, "parameters": {"type": "object"}}}))
+            .collect()
     }
 
     #[test]
@@ -229,8 +239,14 @@ mod tests {
             (json!({"tools": tools(&["f"])}), ToolChoice::Auto(None)),
             (json!({"tools": tools(&["f"]), "tool_choice": "none"}), ToolChoice::None),
             (json!({"tools": tools(&["f"]), "tool_choice": "required"}), ToolChoice::Required(None)),
-            (json!({"tools": tools(&["f", "g"]), "tool_choice": {"type": "function", "function": {"name": "g"}}}), ToolChoice::Required(some(&["g"]))),
-            (json!({"tools": tools(&["f", "g"]), "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "f"}}]}}}), ToolChoice::Auto(some(&["f"]))),
+            (
+                json!({"tools": tools(&["f", "g"]), "tool_choice": {"type": "function", "function": {"name": "g"}}}),
+                ToolChoice::Required(some(&["g"])),
+            ),
+            (
+                json!({"tools": tools(&["f", "g"]), "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": [{"type": "function", "function": {"name": "f"}}]}}}),
+                ToolChoice::Auto(some(&["f"])),
+            ),
             (json!({"functions": [{"name": "f"}]}), ToolChoice::Auto(None)),
             (json!({"functions": [{"name": "f"}], "function_call": {"name": "f"}}), ToolChoice::Required(some(&["f"]))),
             (json!({"functions": [{"name": "f"}], "function_call": "none"}), ToolChoice::None),
@@ -256,10 +272,19 @@ mod tests {
             (with(json!({"type": "object", "properties": {"x": {"type": "int"}}})), "tools[0].function.parameters"),
             (json!({"tool_choice": "required"}), "tool_choice"),
             (json!({"tools": tools(&["f"]), "tool_choice": "maybe"}), "tool_choice"),
-            (json!({"tools": tools(&["f"]), "tool_choice": {"type": "function", "function": {"name": "g"}}}), "tool_choice"),
-            (json!({"tools": tools(&["f"]), "tool_choice": {"type": "custom", "custom": {"name": "g"}}}), "tool_choice"),
+            (
+                json!({"tools": tools(&["f"]), "tool_choice": {"type": "function", "function": {"name": "g"}}}),
+                "tool_choice",
+            ),
+            (
+                json!({"tools": tools(&["f"]), "tool_choice": {"type": "custom", "custom": {"name": "g"}}}),
+                "tool_choice",
+            ),
             (json!({"tools": tools(&["f"]), "tool_choice": {"type": "function"}}), "tool_choice.function.name"),
-            (json!({"tools": tools(&["f"]), "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}}), "tool_choice.allowed_tools.tools"),
+            (
+                json!({"tools": tools(&["f"]), "tool_choice": {"type": "allowed_tools", "allowed_tools": {"mode": "auto", "tools": []}}}),
+                "tool_choice.allowed_tools.tools",
+            ),
             (json!({"functions": []}), "functions"),
             (json!({"functions": [{"name": "f"}], "tools": tools(&["f"])}), "functions"),
             (json!({"functions": [{"name": "f"}], "function_call": {"name": "g"}}), "function_call"),

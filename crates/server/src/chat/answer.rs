@@ -8,8 +8,8 @@ use vlgate_engine::{self as engine, Event, EventStream};
 use vlgate_openai::{
     ApiError,
     chat::{
-        AssistantRole, CallKind, ChatRequest, Choice, ChoiceLogprobs, Completion, CompletionKind, FinishReason, FunctionCall,
-        ResponseMessage, ResponseToolCall, TokenLogprob, TopLogprob, Usage,
+        AssistantRole, CallKind, ChatRequest, Choice, ChoiceLogprobs, Completion, CompletionKind, FinishReason,
+        FunctionCall, ResponseMessage, ResponseToolCall, TokenLogprob, TopLogprob, Usage,
     },
 };
 
@@ -90,7 +90,11 @@ async fn choice(index: u32, mut events: EventStream, wants: Wants) -> Result<(Ch
             }
             Event::Reasoning { delta } if wants.reasoning => reasoning.push_str(&delta),
             Event::ToolCall { id, name, .. } => {
-                calls.push(ResponseToolCall { id, kind: CallKind::Function, function: FunctionCall { name, arguments: String::new() } });
+                calls.push(ResponseToolCall {
+                    id,
+                    kind: CallKind::Function,
+                    function: FunctionCall { name, arguments: String::new() },
+                });
             }
             Event::ToolArguments { index, delta } => {
                 if let Some(call) = calls.get_mut(index as usize) {
@@ -100,7 +104,10 @@ async fn choice(index: u32, mut events: EventStream, wants: Wants) -> Result<(Ch
             Event::Finished { reason, usage: counts, .. } => {
                 let logprobs = wants.logprobs.then_some(ChoiceLogprobs { content: Some(tokens), refusal: None });
                 let message = message(text, reasoning, calls, wants.functions);
-                return Ok((Choice { index, message, logprobs, finish_reason: finish(&reason, wants.functions) }, usage(&counts)));
+                return Ok((
+                    Choice { index, message, logprobs, finish_reason: finish(&reason, wants.functions) },
+                    usage(&counts),
+                ));
             }
             Event::Started { .. } | Event::Reasoning { .. } => {}
         }

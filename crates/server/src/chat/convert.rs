@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use vlgate_engine::{
-    Conversation, Format, Job, Message, ModelCard, Part, Role, Sampling, TemplateOptions, ToolCall, ToolPolicy, ToolSpec,
+    Conversation, Format, Job, Message, ModelCard, Part, Role, Sampling, TemplateOptions, ToolCall, ToolPolicy,
+    ToolSpec,
 };
 use vlgate_media::{Detail, ImageSource, Picture, Sizing, VisionSpec};
 use vlgate_openai::{
@@ -21,7 +22,8 @@ const AT_ONCE: usize = 8;
 pub async fn conversation(state: &State, card: &ModelCard, request: &ChatRequest) -> Result<Conversation, ApiError> {
     let wanted = images(request);
     if wanted.len() > state.config.images_per_request {
-        let message = format!("Too many images: at most {} are accepted in one request.", state.config.images_per_request);
+        let message =
+            format!("Too many images: at most {} are accepted in one request.", state.config.images_per_request);
         let path = wanted.get(state.config.images_per_request).map(|w| w.0.clone()).unwrap_or_default();
         return Err(ApiError::invalid(path, message));
     }
@@ -94,7 +96,9 @@ fn images(request: &ChatRequest) -> Vec<(String, Wanted<'_>)> {
     let parts = |m: usize, content| match content {
         &Content::Parts(ref parts) => {
             let named = parts.iter().enumerate().filter(|(_, p)| p.kind == "image_url");
-            named.filter_map(|(i, p)| Some((format!("messages[{m}].content[{i}].image_url"), wanted(p, request)?))).collect()
+            named
+                .filter_map(|(i, p)| Some((format!("messages[{m}].content[{i}].image_url"), wanted(p, request)?)))
+                .collect()
         }
         _ => Vec::new(),
     };
@@ -141,7 +145,8 @@ fn message(m: &chat::Message, pictures: &mut Vec<Arc<Picture>>) -> Message {
     if let (true, Some(refusal)) = (parts.is_empty(), &m.refusal) {
         parts.push(Part::Text(refusal.clone()));
     }
-    let calls = m.calls().map(|(id, f)| ToolCall { id: id.to_owned(), name: f.name.clone(), arguments: f.arguments.clone() });
+    let calls =
+        m.calls().map(|(id, f)| ToolCall { id: id.to_owned(), name: f.name.clone(), arguments: f.arguments.clone() });
     Message {
         role,
         parts,
@@ -156,7 +161,12 @@ fn message(m: &chat::Message, pictures: &mut Vec<Arc<Picture>>) -> Message {
 ///
 /// # Errors
 /// None for a request that was validated.
-pub fn jobs(card: &ModelCard, request: &ChatRequest, conversation: &Conversation, id: &str) -> Result<Vec<Job>, ApiError> {
+pub fn jobs(
+    card: &ModelCard,
+    request: &ChatRequest,
+    conversation: &Conversation,
+    id: &str,
+) -> Result<Vec<Job>, ApiError> {
     let (format, tools) = (format(request)?, policy(request)?);
     let one = |index: u32| Job {
         id: format!("{id}/{index}"),
@@ -169,14 +179,20 @@ pub fn jobs(card: &ModelCard, request: &ChatRequest, conversation: &Conversation
             frequency_penalty: request.frequency_penalty,
             presence_penalty: request.presence_penalty,
             repetition_penalty: request.repetition_penalty,
-            logit_bias: request.logit_bias.iter().flatten().filter_map(|(id, bias)| Some((id.parse().ok()?, *bias))).collect(),
+            logit_bias: request
+                .logit_bias
+                .iter()
+                .flatten()
+                .filter_map(|(id, bias)| Some((id.parse().ok()?, *bias)))
+                .collect(),
         },
         max_tokens: request.token_limit(),
         stop: request.stop_texts(),
         ignore_eos: request.ignore_eos.unwrap_or(false),
         format: format.clone(),
         tools: tools.clone(),
-        logprobs: (request.logprobs == Some(true)).then(|| u8::try_from(request.top_logprobs.unwrap_or(0)).unwrap_or(20)),
+        logprobs: (request.logprobs == Some(true))
+            .then(|| u8::try_from(request.top_logprobs.unwrap_or(0)).unwrap_or(20)),
         ..Job::new(&card.id, conversation.clone())
     };
     Ok((0..u32::try_from(request.n.unwrap_or(1)).unwrap_or(1)).map(one).collect())

@@ -73,9 +73,10 @@ async fn respond(state: &web::Data<State>, id: &str, body: &[u8]) -> Result<(Htt
 /// More answers than the engine can ever hold at once would be refused for ever, and sent again for ever.
 fn fits_queue(state: &State, request: &ChatRequest) -> Result<(), ApiError> {
     match (request.n, state.engine.load().capacity) {
-        (Some(n), Some(most)) if n > i64::from(most) => {
-            Err(ApiError::invalid("n", format!("Invalid 'n': this server takes at most {most} answers at once, but got {n}.")))
-        }
+        (Some(n), Some(most)) if n > i64::from(most) => Err(ApiError::invalid(
+            "n",
+            format!("Invalid 'n': this server takes at most {most} answers at once, but got {n}."),
+        )),
         _ => Ok(()),
     }
 }

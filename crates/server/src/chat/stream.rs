@@ -12,12 +12,12 @@ use vlgate_engine::{EngineError, Event, EventStream};
 use vlgate_openai::{
     ApiError,
     chat::{
-        AssistantRole, CallDelta, CallKind, ChatRequest, ChoiceLogprobs, Chunk, ChunkChoice, ChunkKind, Delta, FinishReason,
-        FunctionDelta, Usage,
+        AssistantRole, CallDelta, CallKind, ChatRequest, ChoiceLogprobs, Chunk, ChunkChoice, ChunkKind, Delta,
+        FinishReason, FunctionDelta, Usage,
     },
 };
 
-use super::answer::{Head, finish, fingerprint, token, usage};
+use super::answer::{Head, fingerprint, finish, token, usage};
 use crate::{rate::Stopwatch, reply};
 
 /// How long a stream may be silent before a comment keeps it alive.
@@ -28,7 +28,12 @@ const GRACE: Duration = Duration::from_secs(5);
 type Indexed = std::pin::Pin<Box<dyn futures::Stream<Item = (u32, Result<Event, EngineError>)> + Send>>;
 
 /// Answers 200 once the first event is there, or the error that came in its place.
-pub async fn respond(streams: Vec<EventStream>, head: Head, request: &ChatRequest, stopwatch: Stopwatch) -> Result<HttpResponse, ApiError> {
+pub async fn respond(
+    streams: Vec<EventStream>,
+    head: Head,
+    request: &ChatRequest,
+    stopwatch: Stopwatch,
+) -> Result<HttpResponse, ApiError> {
     let count = streams.len();
     let indexed = streams.into_iter().enumerate().map(|(i, s)| -> Indexed { Box::pin(s.map(move |e| (i as u32, e))) });
     let mut events: SelectAll<Indexed> = futures::stream::select_all(indexed);
@@ -68,13 +73,24 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(mut self, first: Option<(u32, Result<Event, EngineError>)>, mut events: SelectAll<Indexed>, count: usize) {
+    async fn run(
+        mut self,
+        first: Option<(u32, Result<Event, EngineError>)>,
+        mut events: SelectAll<Indexed>,
+        count: usize,
+    ) {
         let _ = self.write(first, &mut events, count).await;
     }
 
-    async fn write(&mut self, first: Option<(u32, Result<Event, EngineError>)>, events: &mut SelectAll<Indexed>, count: usize) -> Result<(), Gone> {
+    async fn write(
+        &mut self,
+        first: Option<(u32, Result<Event, EngineError>)>,
+        events: &mut SelectAll<Indexed>,
+        count: usize,
+    ) -> Result<(), Gone> {
         for index in 0..count as u32 {
-            let delta = Delta { role: Some(AssistantRole::Assistant), content: Some(String::new()), ..Delta::default() };
+            let delta =
+                Delta { role: Some(AssistantRole::Assistant), content: Some(String::new()), ..Delta::default() };
             self.chunk(index, delta, Vec::new(), None).await?;
         }
         let mut next = first;
@@ -124,7 +140,8 @@ impl Writer {
                 self.chunk(index, delta, logprobs, None).await
             }
             Event::Reasoning { delta } if self.head.wants.reasoning => {
-                let delta = Delta { reasoning: Some(delta.clone()), reasoning_content: Some(delta), ..Delta::default() };
+                let delta =
+                    Delta { reasoning: Some(delta.clone()), reasoning_content: Some(delta), ..Delta::default() };
                 self.chunk(index, delta, Vec::new(), None).await
             }
             Event::ToolCall { index: call, id, name } => {
@@ -157,7 +174,13 @@ impl Writer {
         Delta { tool_calls: vec![CallDelta { index, id, kind, function }], ..Delta::default() }
     }
 
-    async fn chunk(&self, index: u32, delta: Delta, logprobs: Vec<vlgate_engine::TokenLogprob>, finish_reason: Option<FinishReason>) -> Result<(), Gone> {
+    async fn chunk(
+        &self,
+        index: u32,
+        delta: Delta,
+        logprobs: Vec<vlgate_engine::TokenLogprob>,
+        finish_reason: Option<FinishReason>,
+    ) -> Result<(), Gone> {
         let content: Vec<_> = logprobs.into_iter().map(token).collect();
         let asked = self.head.wants.logprobs && !content.is_empty();
         let logprobs = asked.then_some(ChoiceLogprobs { content: Some(content), refusal: None });

@@ -94,12 +94,18 @@ impl Engine for MockEngine {
                 return Err(EngineError::ContextLength { context: 10, prompt: 20, requested: None });
             }
             s if s.contains("bad-schema") => {
-                let param = if s.contains("tools") { "tools[1].function.parameters" } else { "response_format.json_schema.schema" };
+                let param = if s.contains("tools") {
+                    "tools[1].function.parameters"
+                } else {
+                    "response_format.json_schema.schema"
+                };
                 return Err(EngineError::Invalid { message: "Invalid schema: no".into(), param: Some(param.into()) });
             }
             s if s.contains("deadline") => vec![Err(EngineError::Deadline)],
             s if s.contains("calls-tools") => vec![vec![started], calling(parallel)].into_iter().flatten().collect(),
-            s if s.contains("thinks") => vec![started, thought("Hm"), thought("m."), text("Hel"), text("lo"), finished()],
+            s if s.contains("thinks") => {
+                vec![started, thought("Hm"), thought("m."), text("Hel"), text("lo"), finished()]
+            }
             s if s.contains("overloaded") => return Err(EngineError::Overloaded { waiting: 9 }),
             s if s.contains("loading") => return Err(EngineError::NotReady("loading".into())),
             s if s.contains("fails-first") => vec![failed()],
