@@ -124,6 +124,11 @@ pub fn token_bytes(tokenizer: &Tokenizer, id: u32) -> Vec<u8> {
     if tokenizer.get_added_tokens_decoder().contains_key(&id) {
         return token.into_bytes();
     }
+    plain_bytes(&token)
+}
+
+/// The bytes that a token stands for which is not an added one.
+pub fn plain_bytes(token: &str) -> Vec<u8> {
     token.chars().flat_map(|c| byte_of(c).map_or_else(|| c.to_string().into_bytes(), |b| vec![b])).collect()
 }
 
