@@ -1,6 +1,7 @@
 //! The Engine contract, what all runtimes share (prompt rendering, sampling, text, usage), and the runtimes.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+pub mod bench;
 pub mod contract;
 mod delivery;
 mod grammar;

@@ -118,7 +118,7 @@ impl Sampler {
     }
 
     fn draw(&mut self, logits: &[f32], temperature: f32) -> Option<u32> {
-        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let max = maxima(logits).into_iter().fold(f32::NEG_INFINITY, f32::max);
         if !max.is_finite() {
             return argmax(logits);
         }
@@ -147,21 +147,17 @@ impl Sampler {
         min_p: f64,
         weight: &impl Fn(f32) -> f64,
     ) -> Vec<(u32, f64)> {
-        let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
-        let at = |id: u32| logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY);
-        let better = |a: &u32, b: &u32| at(*b).total_cmp(&at(*a)).then(a.cmp(b));
         let all: f64 = if top_k >= logits.len() { logits.iter().map(|l| weight(*l)).sum() } else { 0.0 };
         let mut take = top_k.min(256);
         loop {
-            take = take.min(ids.len());
-            if take < ids.len() {
-                ids.select_nth_unstable_by(take, better);
-            }
-            let mut head: Vec<u32> = ids.iter().take(take).copied().collect();
-            head.sort_unstable_by(better);
-            let mut kept: Vec<(u32, f64)> =
-                head.into_iter().map(|id| (id, weight(at(id)))).filter(|c| c.1 > 0.0 && c.1 >= min_p).collect();
-            let whole = take >= top_k.min(ids.len());
+            take = take.min(logits.len());
+            let head = likeliest(logits, take);
+            let mut kept: Vec<(u32, f64)> = head
+                .into_iter()
+                .map(|(id, l)| (id, weight(l)))
+                .filter(|c| c.1 > 0.0 && c.1 >= min_p)
+                .collect();
+            let whole = take >= top_k.min(logits.len());
             let total = if top_k >= logits.len() { all } else { kept.iter().map(|c| c.1).sum() };
             let mut sum = 0.0;
             let reached = kept.iter().position(|c| {
@@ -178,6 +174,52 @@ impl Sampler {
             }
         }
     }
+}
+
+/// Logits whose largest is looked up at once.
+const CHUNK: usize = 64;
+
+/// The largest of each [`CHUNK`] logits; one pass that the compiler makes vectors of. NaN is never the largest.
+fn maxima(logits: &[f32]) -> Vec<f32> {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let of = |chunk: &[f32]| {
+        let mut lanes = [f32::NEG_INFINITY; 16];
+        for part in chunk.chunks(16) {
+            for (lane, l) in lanes.iter_mut().zip(part) {
+                *lane = larger(*lane, *l);
+            }
+        }
+        lanes.into_iter().fold(f32::NEG_INFINITY, larger)
+    };
+    logits.chunks(CHUNK).map(of).collect()
+}
+
+/// The `take` largest logits with their tokens, best first, of equals the first. The `take`-th largest of the chunks' maxima
+/// is a bound that at least `take` logits reach: only chunks that reach it are looked into.
+fn likeliest(logits: &[f32], take: usize) -> Vec<(u32, f32)> {
+    let better = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    let peaks = maxima(logits);
+    let bound = if take < peaks.len() {
+        let mut sorted = peaks.clone();
+        let (_, bound, _) = sorted.select_nth_unstable_by(take.saturating_sub(1), |a, b| b.total_cmp(a));
+        *bound
+    } else {
+        f32::NEG_INFINITY
+    };
+    let mut found: Vec<(u32, f32)> = Vec::with_capacity(2 * take);
+    for (nth, (chunk, peak)) in logits.chunks(CHUNK).zip(&peaks).enumerate() {
+        if *peak >= bound {
+            let first = (nth * CHUNK) as u32;
+            let reach = (first..).zip(chunk.iter().copied()).filter(|(_, l)| *l >= bound);
+            found.extend(reach);
+        }
+    }
+    if take < found.len() {
+        found.select_nth_unstable_by(take, better);
+        found.truncate(take);
+    }
+    found.sort_unstable_by(better);
+    found
 }
 
 /// The raw distribution's normaliser, kept to name a log-probability after the logits were changed.
@@ -216,12 +258,14 @@ impl Raw {
 /// The first of the largest.
 fn argmax(logits: &[f32]) -> Option<u32> {
     let mut best: Option<(usize, f32)> = None;
-    for (i, l) in logits.iter().enumerate() {
-        if best.is_none_or(|b| *l > b.1) {
-            best = Some((i, *l));
+    for (nth, peak) in maxima(logits).into_iter().enumerate() {
+        if best.is_none_or(|b| peak > b.1) {
+            best = Some((nth, peak));
         }
     }
-    best.map(|b| b.0 as u32)
+    let (nth, peak) = best?;
+    let at = logits.chunks(CHUNK).nth(nth)?.iter().position(|l| *l == peak);
+    Some((nth * CHUNK + at.unwrap_or(0)) as u32)
 }
 
 fn pick(weights: impl Iterator<Item = (u32, f64)>, mut target: f64) -> Option<u32> {
@@ -317,5 +361,23 @@ mod tests {
         assert_eq!(s.choose(&mut [1.0, 0.5]).unwrap().id, 1);
         let mut s = Sampler::new(Sampling { repetition_penalty: Some(4.0), ..zero() }, None, &[0], vec![]);
         assert_eq!(s.choose(&mut [1.0, 0.5]).unwrap().id, 1);
+    }
+
+    /// Against a sort of everything, with many equals.
+    #[test]
+    fn the_likeliest_are_those_of_a_whole_sort() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        for n in [1usize, 2, 63, 64, 65, 1000, 20_000] {
+            let logits: Vec<f32> = (0..n).map(|_| (rng.next_u32() % 500) as f32 * 0.25 - 60.0).collect();
+            let mut all: Vec<(u32, f32)> = (0..).zip(logits.iter().copied()).collect();
+            all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            assert_eq!(argmax(&logits), Some(all[0].0));
+            for take in [1usize, 2, 20, 256, 4096, n] {
+                let take = take.min(n);
+                assert_eq!(likeliest(&logits, take), all[..take], "{take} of {n}");
+            }
+        }
+        assert_eq!(argmax(&[]), None);
+        assert_eq!(argmax(&[f32::NEG_INFINITY; 3]), Some(0));
     }
 }

@@ -1,14 +1,14 @@
 //! Activations in the form a matmul reads them, shared by all weights that multiply the same rows.
 //!
-//! Rows are cut into tiles of at most 8, as even as can be; a tile is one contiguous stream in the order the kernel
+//! Rows are cut into tiles of a power of two; a tile is one contiguous stream in the order the kernel
 //! reads it, so that rows whose stride is a power of two do not fight for one cache set.
 // Offsets are computed from the sizes allocated in `set`.
 #![allow(clippy::indexing_slicing)]
 
 use crate::buffer::Lines;
 use crate::pool::SendPtr;
-use crate::simd::{Kernel, Portable, Simd, dispatch};
-use crate::{Kind, Level, Pool};
+use crate::simd::{Kernel, Simd, dispatch_float};
+use crate::{Kind, Pool};
 
 /// What a kind of weight multiplies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,23 +40,32 @@ impl Form {
     }
 }
 
-/// How `m` rows are cut into tiles.
+/// How `m` rows are cut into tiles: of `most` rows, and powers of two for the rest.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Tiles {
     pub m: usize,
-    pub count: usize,
+    pub most: usize,
 }
 
 impl Tiles {
-    pub(crate) fn new(m: usize, most: usize) -> Self {
-        Self { m, count: m.div_ceil(most) }
+    /// How many.
+    pub(crate) fn count(self) -> usize {
+        self.m / self.most + (self.m % self.most).count_ones() as usize
     }
 
     /// First row and number of rows of tile `t`.
-    #[inline(always)]
     pub(crate) fn get(self, t: usize) -> (usize, usize) {
-        let (base, extra) = (self.m / self.count, self.m % self.count);
-        (t * base + t.min(extra), base + usize::from(t < extra))
+        let full = self.m / self.most;
+        if t < full {
+            return (t * self.most, self.most);
+        }
+        let (mut first, mut rest) = (full * self.most, self.m % self.most);
+        for _ in full..t {
+            let n = 1 << rest.ilog2();
+            first += n;
+            rest -= n;
+        }
+        (first, 1 << rest.ilog2())
     }
 }
 
@@ -73,7 +82,7 @@ pub struct Activations {
 
 impl Default for Activations {
     fn default() -> Self {
-        Self { form: Form::Float, tiles: Tiles { m: 0, count: 0 }, k: 0, data: Lines::default() }
+        Self { form: Form::Float, tiles: Tiles { m: 0, most: 1 }, k: 0, data: Lines::default() }
     }
 }
 
@@ -96,28 +105,24 @@ impl Activations {
         assert_eq!(x.len(), m * k, "activations of {m} x {k}");
         self.form = Form::of(kind);
         self.k = k;
-        let most = match (pool.level(), self.form) {
-            (Level::Scalar, Form::Float) => Portable::ROWS,
-            (Level::Scalar, Form::Int { .. }) => Portable::ROWS_INT,
-            (Level::Avx2, Form::Float) => 6,
-            (Level::Avx2, Form::Int { .. }) => 4,
-            (Level::Avx512, Form::Int { .. }) => 4,
-            (Level::Avx512 | Level::Avx512Vnni, _) => 8,
+        let most = match self.form {
+            Form::Float => pool.level().rows(),
+            Form::Int { .. } => pool.level().rows_int(),
         };
-        self.tiles = Tiles::new(m, most);
+        self.tiles = Tiles { m, most };
         let row_bytes = self.form.row_bytes(k);
         let base = SendPtr(self.data.ensure(m * row_bytes));
         let (tiles, form) = (self.tiles, self.form);
         // A task of less than some thousand numbers costs more to hand over than to do.
         let per_task = (16384 / (k * most).max(1)).max(1);
-        pool.run(tiles.count.div_ceil(per_task), |task| {
-            for t in task * per_task..((task + 1) * per_task).min(tiles.count) {
+        pool.run(tiles.count().div_ceil(per_task), |task| {
+            for t in task * per_task..((task + 1) * per_task).min(tiles.count()) {
                 let (first, rows) = tiles.get(t);
                 // SAFETY: the tile's rows of `x` and its own bytes of `data`, sized by `row_bytes`; the level was checked.
                 unsafe {
                     let x = x.as_ptr().add(first * k);
                     let out = base.get().add(first * row_bytes);
-                    dispatch(pool.level(), Pack { x, rows, k, form, out });
+                    dispatch_float(pool.level(), Pack { x, rows, k, form, out });
                 }
             }
         });

@@ -40,6 +40,22 @@ impl Level {
         }
     }
 
+    /// Rows in a microtile of floats: as many accumulators as there are registers for. A power of two.
+    pub(crate) fn rows(self) -> usize {
+        match self {
+            Level::Scalar | Level::Avx2 => 4,
+            Level::Avx512 | Level::Avx512Vnni => 8,
+        }
+    }
+
+    /// The same for integers, where the products of AVX2 take two registers each.
+    pub(crate) fn rows_int(self) -> usize {
+        match self {
+            Level::Scalar | Level::Avx2 | Level::Avx512 => 4,
+            Level::Avx512Vnni => 8,
+        }
+    }
+
     /// Whether this processor has it.
     #[cfg(all(target_arch = "x86_64", not(miri)))]
     pub fn supported(self) -> bool {

@@ -4,7 +4,7 @@
 
 use crate::Pool;
 use crate::pool::SendPtr;
-use crate::simd::{Kernel, Simd, dispatch, exp as exp_v};
+use crate::simd::{Kernel, Simd, dispatch_float, exp as exp_v};
 
 /// Numbers a task should have at least: handing it over costs about what 4,000 simple ones do.
 const GRAIN: usize = 16 * 1024;
@@ -65,7 +65,7 @@ fn norm(pool: &Pool, x: *const f32, len: usize, weight: &[f32], bias: Option<&[f
             unsafe {
                 let (x, out) = (x.get().add(row * n), out.get().add(row * n));
                 let bias = bias.map_or(std::ptr::null(), |b| b.as_ptr());
-                dispatch(pool.level(), Norm { x, out, n, weight: weight.as_ptr(), bias, eps });
+                dispatch_float(pool.level(), Norm { x, out, n, weight: weight.as_ptr(), bias, eps });
             }
         }
     });
@@ -181,7 +181,7 @@ fn map(pool: &Pool, x: &mut [f32], map: Map) {
     pool.run(n.div_ceil(GRAIN), |task| {
         let (first, level) = (task * GRAIN, pool.level());
         // SAFETY: the task's own part of `x`.
-        unsafe { dispatch(level, MapRow { map, x: x.get().add(first), n: GRAIN.min(n - first) }) }
+        unsafe { dispatch_float(level, MapRow { map, x: x.get().add(first), n: GRAIN.min(n - first) }) }
     });
 }
 
@@ -223,7 +223,7 @@ pub fn silu_mul_rows(pool: &Pool, gate_up: &[f32], n: usize, out: &mut [f32]) {
             unsafe {
                 let a = x.get().add(row * 2 * n).cast_const();
                 let op = BinaryRow { op: Binary::SiluMul, a, b: a.add(n), out: o.get().add(row * n), n };
-                dispatch(pool.level(), op);
+                dispatch_float(pool.level(), op);
             }
         }
     });
@@ -251,7 +251,7 @@ pub fn add_row(pool: &Pool, x: &mut [f32], y: &[f32]) {
             // SAFETY: row `row` of `x`.
             unsafe {
                 let x = o.get().add(row * n);
-                dispatch(pool.level(), BinaryRow { op: Binary::Add, a: x, b: y.as_ptr(), out: x, n });
+                dispatch_float(pool.level(), BinaryRow { op: Binary::Add, a: x, b: y.as_ptr(), out: x, n });
             }
         }
     });
@@ -298,7 +298,7 @@ fn binary(pool: &Pool, op: Binary, a: *const f32, b: *const f32, out: *mut f32, 
         // SAFETY: the task's own part; callers checked that all have `n` floats. `a` and `b` are only read.
         unsafe {
             let (a, b, out) = (a.get().add(first), b.get().add(first), out.get().add(first));
-            dispatch(pool.level(), BinaryRow { op, a, b, out, n: GRAIN.min(n - first) });
+            dispatch_float(pool.level(), BinaryRow { op, a, b, out, n: GRAIN.min(n - first) });
         }
     });
 }
@@ -319,7 +319,7 @@ pub fn rope_half(pool: &Pool, x: &mut [f32], heads: usize, head_dim: usize, cos:
             // SAFETY: row `row` of all three; lengths were checked.
             unsafe {
                 let (cos, sin) = (cos.as_ptr().add(row * half), sin.as_ptr().add(row * half));
-                dispatch(pool.level(), Rope { x: x.get().add(row * width), heads, half, cos, sin });
+                dispatch_float(pool.level(), Rope { x: x.get().add(row * width), heads, half, cos, sin });
             }
         }
     });
@@ -356,20 +356,44 @@ impl Kernel for Rope {
 }
 
 /// The index of the largest number, the first of equals; NaN is never it. 0 for no numbers.
-pub fn argmax(x: &[f32]) -> usize {
-    let mut best = (0, f32::NEG_INFINITY);
-    for (i, v) in x.iter().enumerate() {
-        if *v > best.1 {
-            best = (i, *v);
+pub fn argmax(pool: &Pool, x: &[f32]) -> usize {
+    // SAFETY: `x` is read within its length; the pool has checked the level.
+    let peak = unsafe { dispatch_float(pool.level(), Peak { x: x.as_ptr(), n: x.len() }) };
+    // Most often it is found early or late alike: one more pass at the speed of memory.
+    x.iter().position(|v| *v == peak).unwrap_or(0)
+}
+
+/// The largest number, `-inf` for none.
+struct Peak {
+    x: *const f32,
+    n: usize,
+}
+
+impl Kernel for Peak {
+    type Out = f32;
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) -> f32 {
+        let Self { x, n } = self;
+        // SAFETY: `x` has `n` floats.
+        unsafe {
+            let (mut peak, full) = (S::splat(f32::NEG_INFINITY), n / S::LANES * S::LANES);
+            for i in (0..full).step_by(S::LANES) {
+                // `max` gives its second argument where one is NaN.
+                peak = S::max(S::load(x.add(i)), peak);
+            }
+            let mut top = S::max_lane(peak);
+            for i in full..n {
+                top = top.max(*x.add(i));
+            }
+            top
         }
     }
-    best.0
 }
 
 /// `log(sum(exp(x)))`, for log-probabilities; `-inf` for no numbers.
 pub fn log_sum_exp(pool: &Pool, x: &[f32]) -> f32 {
     // SAFETY: `x` is read within its length; the pool has checked the level.
-    unsafe { dispatch(pool.level(), LogSumExp { x: x.as_ptr(), n: x.len() }) }
+    unsafe { dispatch_float(pool.level(), LogSumExp { x: x.as_ptr(), n: x.len() }) }
 }
 
 struct LogSumExp {
@@ -384,14 +408,7 @@ impl Kernel for LogSumExp {
         let Self { x, n } = self;
         // SAFETY: `x` has `n` floats.
         unsafe {
-            let (mut peak, full) = (S::splat(f32::NEG_INFINITY), n / S::LANES * S::LANES);
-            for i in (0..full).step_by(S::LANES) {
-                peak = S::max(S::load(x.add(i)), peak);
-            }
-            let mut top = S::max_lane(peak);
-            for i in full..n {
-                top = top.max(*x.add(i));
-            }
+            let (top, full) = (Peak { x, n }.run::<S>(), n / S::LANES * S::LANES);
             if !top.is_finite() {
                 return top;
             }
@@ -408,9 +425,10 @@ impl Kernel for LogSumExp {
     }
 }
 
-/// Softmax of one row, in place.
+/// Softmax of one row, in place. A row without a finite largest number stays as it is.
 pub fn softmax(pool: &Pool, x: &mut [f32]) {
-    let top = x.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    // SAFETY: `x` is read within its length; the pool has checked the level.
+    let top = unsafe { dispatch_float(pool.level(), Peak { x: x.as_ptr(), n: x.len() }) };
     if !top.is_finite() {
         return;
     }

@@ -37,22 +37,23 @@ pub(crate) fn q4(w: &[f32], q: &mut [u8]) -> bf16 {
     }
     let level = |x: f32, inverse: f32| (x * inverse).round_ties_even().clamp(-8.0, 7.0);
     let mut best = (f32::INFINITY, bf16::ZERO);
+    // In units of the peak, so that no square overflows.
+    let unit = 1.0 / peak;
     for steps in [-8.7f32, -8.35, -8.0, -7.7, -7.4, -7.1, -6.8] {
-        let inverse = steps / peak;
         // The best scale for these integers in the least-squares sense, and then its own integers.
         let (mut xq, mut qq) = (0.0f32, 0.0f32);
         for x in w {
-            let l = level(*x, inverse);
-            xq += x * l;
+            let l = level(x * unit, steps);
+            xq += x * unit * l;
             qq += l * l;
         }
-        let scale = bf16::from_f32(xq / qq.max(1.0));
-        let s = scale.to_f32();
+        let scale = bf16::from_f32(xq / qq * peak);
+        let s = scale.to_f32() * unit;
         if s == 0.0 {
             continue;
         }
         let inverse = 1.0 / s;
-        let error: f32 = w.iter().map(|x| (x - s * level(*x, inverse)).powi(2)).sum();
+        let error: f32 = w.iter().map(|x| (x * unit - s * level(x * unit, inverse)).powi(2)).sum();
         if error < best.0 {
             best = (error, scale);
         }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::Context;
-use vlgate_engine::{ModelCard, ModelDir};
+use vlgate_engine::{Engine, ModelCard, ModelDir};
 use vlgate_media::{MediaConfig, Resolver};
 use vlgate_server::ServerConfig;
 
@@ -19,16 +19,24 @@ use crate::{hub, runtime, settings::Settings};
 /// What keeps it from starting, in one sentence.
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let began = std::time::Instant::now();
-    let (id, folder) = find(&settings).await?;
-    let model = Arc::new(ModelDir::open(&folder)?);
-    let card = card(&settings, &model, id)?;
-    let id = card.id.clone();
-    tracing::info!(model = %id, folder = %folder.display(), runtime = %card.runtime, quantization = %card.quantization, "loading the model");
-    let engine = runtime::load(&settings, model, card).await?;
+    let (engine, id) = engine(&settings).await?;
     let resolver = Resolver::new(MediaConfig { allow_private_hosts: settings.media.allow_hosts.clone(), ..MediaConfig::default() })?;
     tracing::info!(ms = began.elapsed().as_millis(), "the model is ready");
     let config = server_config(&settings, &id);
     vlgate_server::serve(config, engine, Arc::new(resolver)).await.context("the server failed")
+}
+
+/// The model of the settings, loaded, and its id.
+///
+/// # Errors
+/// What keeps it from loading, in one sentence.
+pub async fn engine(settings: &Settings) -> anyhow::Result<(Arc<dyn Engine>, String)> {
+    let (id, folder) = find(settings).await?;
+    let model = Arc::new(ModelDir::open(&folder)?);
+    let card = card(settings, &model, id)?;
+    let id = card.id.clone();
+    tracing::info!(model = %id, folder = %folder.display(), runtime = %card.runtime, quantization = %card.quantization, "loading the model");
+    Ok((runtime::load(settings, model, card).await?, id))
 }
 
 /// The model's id and folder.

@@ -145,10 +145,13 @@ impl Engine {
             if !state.jobs.is_empty() {
                 self.step(state);
             }
-            let running = state.scheduler.running().count() as u32;
-            self.status.running.store(running, Relaxed);
-            self.status.free.store(state.scheduler.pool().free() as u64, Relaxed);
+            self.count(state);
         }
+    }
+
+    fn count(&self, state: &State) {
+        self.status.running.store(state.scheduler.running().count() as u32, Relaxed);
+        self.status.free.store(state.scheduler.pool().free() as u64, Relaxed);
     }
 
     /// Takes what was said; waits for it where there is nothing to do.
@@ -212,6 +215,7 @@ impl Engine {
             job.ready(cached)
         });
         self.announce(state, &plan);
+        self.count(state);
         if std::mem::take(&mut state.panic) {
             self.injected_panic();
         }
@@ -268,8 +272,9 @@ impl Engine {
             self.end(state, *id, |_| Some(Step::End));
         }
         for id in &plan.preempted {
-            let tokens = state.jobs.get(id).map_or(0, |j| j.tokens.len());
-            tracing::debug!(tokens, "a job goes back to the queue: the KV cache is full");
+            self.status.preemptions.fetch_add(1, Relaxed);
+            let Some(job) = state.jobs.get(id) else { continue };
+            tracing::debug!(job = %job.id, tokens = job.tokens.len(), "a job goes back to the queue: the KV cache is full");
         }
     }
 

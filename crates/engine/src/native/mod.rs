@@ -14,6 +14,7 @@ pub mod layout;
 pub mod model;
 mod options;
 mod pace;
+mod packed;
 pub mod pixels;
 pub mod rope;
 pub mod scheduler;
@@ -82,7 +83,7 @@ impl NativeRuntime {
                 tracing::info!("packing the weights: {}%", now * 10);
             }
         };
-        let model = Model::load(&options.folder, options.vision, options.precision, pool, &progress);
+        let model = Model::load(&options.folder, options.vision, options.precision, pool, options.cache.as_deref(), &progress);
         let model = Arc::new(model.map_err(EngineError::Failed)?);
         Self::with_model(model, options)
     }
@@ -125,6 +126,12 @@ impl NativeRuntime {
     #[must_use]
     pub const fn context(&self) -> usize {
         self.context
+    }
+
+    /// Times that a job went back to the queue because the KV cache was full.
+    #[must_use]
+    pub fn preemptions(&self) -> u64 {
+        self.status.preemptions.load(Relaxed)
     }
 
     /// The weights, for another engine over them.

@@ -9,6 +9,7 @@ use vlgate_media::VisionSpec;
 use super::{
     checkpoint::{Checkpoint, Number},
     config::ModelConfig,
+    packed::Packed,
     text::TextModel,
     vision::Tower,
     weights::{Kinds, Loader, Precision, available_memory},
@@ -32,7 +33,8 @@ pub struct Model {
 }
 
 impl Model {
-    /// Packs a folder's weights. `progress` is told the share that is done, 0 to 1, from any thread.
+    /// Packs a folder's weights. `cache` is where their packed form is kept, if anywhere. `progress` is told the share that
+    /// is done, 0 to 1, from any thread.
     ///
     /// # Errors
     /// One sentence: what the files lack, or that the model does not fit the memory.
@@ -41,6 +43,7 @@ impl Model {
         spec: VisionSpec,
         precision: Precision,
         pool: Pool,
+        cache: Option<&Path>,
         progress: &(dyn Fn(f64) + Sync),
     ) -> Result<Self, String> {
         let path = folder.join("config.json");
@@ -63,9 +66,14 @@ impl Model {
         let kinds = Kinds::new(precision, stored);
         fits(&kinds, &config, stored)?;
         let total = checkpoint.numbers();
-        let loader = Loader { pool: &pool, checkpoint: &checkpoint, read: AtomicU64::new(0), progress, total };
-        let tower = Tower::load(&loader, &config.vision, kinds)?;
-        let text = TextModel::load(&loader, &config.text, kinds)?;
+        let packed = cache.map_or_else(Packed::default, |cache| Packed::open(cache, folder, &kinds));
+        let loader =
+            Loader { pool: &pool, checkpoint: &checkpoint, read: AtomicU64::new(0), progress, total, packed: &packed };
+        let tower = Tower::load(&loader, &config.vision, kinds);
+        let text = tower.is_ok().then(|| TextModel::load(&loader, &config.text, kinds));
+        packed.finish(matches!(text, Some(Ok(_))));
+        let tower = tower?;
+        let text = text.unwrap_or_else(|| Err("the weights were not read".into()))?;
         Ok(Self { config, spec, pool, tower, text, kinds })
     }
 

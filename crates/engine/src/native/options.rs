@@ -19,6 +19,8 @@ pub struct NativeOptions {
     pub eos: Vec<u32>,
     /// How weights are held.
     pub precision: Precision,
+    /// A folder where the packed weights are kept for the next start; `None` packs them at every start.
+    pub cache: Option<PathBuf>,
     /// How keys and values are held.
     pub kv: KvKind,
     /// Bytes of the KV cache; `None` takes half of the memory that the weights leave, and no more than
@@ -49,6 +51,7 @@ impl NativeOptions {
             vision: model.vision,
             eos: model.eos.clone(),
             precision: Precision::Stored,
+            cache: None,
             kv: KvKind::F32,
             kv_bytes: None,
             context: model.context_length as usize,

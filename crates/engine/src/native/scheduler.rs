@@ -33,7 +33,7 @@ pub struct Budget {
     pub beside: usize,
 }
 
-/// What one step does, in this order: copies, then work.
+/// What one step does: first sequences go back to the queue (and may be admitted again at once), then copies, then work.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// Sequences that left the queue now, with the tokens found in the cache.

@@ -92,15 +92,15 @@ impl World {
         let until = |id: SeqId, _| jobs[&id].unready.first().copied().unwrap_or(jobs[&id].keys.len());
         let plan = self.scheduler.plan(budget, until);
         assert!(plan.outgrown.is_empty(), "{plan:?}");
-        for (id, cached) in &plan.admitted {
-            self.jobs.get_mut(id).unwrap().computed = *cached;
-            self.hits += cached;
-        }
         for id in &plan.preempted {
             self.preempted += 1;
             self.jobs.get_mut(id).unwrap().computed = 0;
             // Older ones are never sent back for younger ones.
             assert!(self.scheduler.running().all(|r| r < *id) || plan.admitted.iter().any(|a| a.0 >= *id), "{plan:?}");
+        }
+        for (id, cached) in &plan.admitted {
+            self.jobs.get_mut(id).unwrap().computed = *cached;
+            self.hits += cached;
         }
         let block = self.limits.block;
         for (from, to) in &plan.copies {

@@ -33,6 +33,8 @@ pub struct Status {
     pub generated: AtomicU64,
     /// Pictures found in the embedding cache.
     pub embedding_hits: AtomicU64,
+    /// Times that a job went back to the queue.
+    pub preemptions: AtomicU64,
 }
 
 impl Default for Status {
@@ -50,6 +52,7 @@ impl Default for Status {
             prompt: AtomicU64::new(0),
             generated: AtomicU64::new(0),
             embedding_hits: AtomicU64::new(0),
+            preemptions: AtomicU64::new(0),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The language model (transformers' `Qwen3VLTextModel` and its head) over a paged cache: one call computes chunks of many
 //! sequences at once.
 
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 
 use vlgate_kernels::{Activations, Epilogue, PagedAttention, Pool, SequenceQueries, Weight, ops, paged_attention};
 
@@ -156,17 +156,25 @@ impl TextModel {
         room: &mut Room,
         mut probe: Option<Probe<'_>>,
     ) -> Vec<f32> {
-        let rows = self.begin(segments, room);
-        let mut queries = Vec::with_capacity(segments.len());
-        let mut first = 0;
-        for s in segments {
-            let rows = first..first + s.tokens.len();
-            first = rows.end;
-            queries.push(SequenceQueries { rows, start: s.start, blocks: s.blocks });
-        }
+        let mut rows = self.begin(segments, room);
+        let picks = picks(segments);
+        let mut queries = all_queries(segments);
+        // The last layer's outputs are needed where logits are; of the other rows only keys and values. (A model whose last
+        // layer takes a DeepStack feature is too small to be worth it.)
+        let features = segments.iter().flat_map(|s| &s.visual).map(|v| v.embedding.deepstack.len()).max();
+        let prune = probe.is_none() && features.is_none_or(|n| n < self.layers.len());
         for (nth, layer) in self.layers.iter().enumerate() {
             if let Some(probe) = &mut probe {
                 probe(Place::Input(nth), &room.hidden);
+            }
+            layer.keys_and_values(pool, &self.config, store, nth, rows, room);
+            if prune && nth + 1 == self.layers.len() {
+                rows = picks.iter().map(|p| p.rows.len()).sum();
+                room.keep(&picks, self.config.hidden, self.config.head_dim / 2);
+                queries = last_queries(segments, &picks);
+            }
+            if rows == 0 {
+                return Vec::new();
             }
             layer.attention(pool, &self.config, store, nth, &queries, rows, room);
             layer.mlp(pool, &self.config, rows, room);
@@ -175,7 +183,10 @@ impl TextModel {
             }
             self.deepstack(segments, nth, room);
         }
-        self.logits(pool, segments, room, probe)
+        if !prune {
+            room.keep(&picks, self.config.hidden, self.config.head_dim / 2);
+        }
+        self.logits(pool, room, probe)
     }
 
     /// Embeddings, rotary tables and slots of all rows; returns how many rows there are.
@@ -229,31 +240,91 @@ impl TextModel {
         }
     }
 
-    fn logits(&self, pool: &Pool, segments: &[Segment<'_>], room: &mut Room, probe: Option<Probe<'_>>) -> Vec<f32> {
+    fn logits(&self, pool: &Pool, room: &mut Room, probe: Option<Probe<'_>>) -> Vec<f32> {
         let h = self.config.hidden;
-        let (mut first, mut wanted) = (0, Vec::new());
-        for s in segments {
-            let end = first + s.tokens.len();
-            let rows = match s.logits {
-                Wanted::Nothing => end..end,
-                Wanted::Last => end.saturating_sub(1).max(first)..end,
-                Wanted::All => first..end,
-            };
-            wanted.extend_from_slice(room.hidden.get(rows.start * h..rows.end * h).unwrap_or_default());
-            first = end;
-        }
+        let Room { acts, hidden: wanted, .. } = room;
         let rows = wanted.len() / h;
         if rows == 0 {
             return Vec::new();
         }
-        ops::rms_norm_in_place(pool, &mut wanted, &self.norm, self.config.eps);
+        ops::rms_norm_in_place(pool, wanted, &self.norm, self.config.eps);
         if let Some(probe) = probe {
-            probe(Place::Norm, &wanted);
+            probe(Place::Norm, wanted);
         }
         let mut logits = vec![0.0; rows * self.config.vocab];
-        room.acts.set(pool, self.head.kind(), &wanted, rows, h);
-        self.head.matmul_q(pool, &room.acts, &mut logits, Epilogue::default());
+        acts.set(pool, self.head.kind(), wanted, rows, h);
+        self.head.matmul_q(pool, acts, &mut logits, Epilogue::default());
         logits
+    }
+}
+
+/// Rows of a step whose outputs are wanted.
+#[derive(Debug)]
+struct Pick {
+    /// The segment.
+    segment: usize,
+    /// Rows, counted over all segments.
+    rows: Range<usize>,
+    /// Tokens of the sequence before them.
+    start: usize,
+}
+
+fn picks(segments: &[Segment<'_>]) -> Vec<Pick> {
+    let (mut first, mut out) = (0, Vec::with_capacity(segments.len()));
+    for (segment, s) in segments.iter().enumerate() {
+        let n = s.tokens.len();
+        let skip = match s.logits {
+            Wanted::Nothing => n,
+            Wanted::Last => n.saturating_sub(1),
+            Wanted::All => 0,
+        };
+        out.push(Pick { segment, rows: first + skip..first + n, start: s.start + skip });
+        first += n;
+    }
+    out
+}
+
+/// Who asks in a layer where all rows do.
+fn all_queries<'a>(segments: &[Segment<'a>]) -> Vec<SequenceQueries<'a>> {
+    let mut first = 0;
+    let query = |s: &Segment<'a>| {
+        let rows = first..first + s.tokens.len();
+        first = rows.end;
+        SequenceQueries { rows, start: s.start, blocks: s.blocks }
+    };
+    segments.iter().map(query).collect()
+}
+
+/// Who asks where only the picked rows are left.
+fn last_queries<'a>(segments: &[Segment<'a>], picks: &[Pick]) -> Vec<SequenceQueries<'a>> {
+    let mut first = 0;
+    let query = |p: &Pick| {
+        let rows = first..first + p.rows.len();
+        first = rows.end;
+        segments.get(p.segment).map(|s| SequenceQueries { rows, start: p.start, blocks: s.blocks })
+    };
+    picks.iter().filter_map(query).collect()
+}
+
+impl Room {
+    /// Leaves only the picked rows of the hidden state, its norm and the rotary tables.
+    fn keep(&mut self, picks: &[Pick], hidden: usize, half: usize) {
+        for (list, width) in [
+            (&mut self.hidden, hidden),
+            (&mut self.normed, hidden),
+            (&mut self.cos, half),
+            (&mut self.sin, half),
+        ] {
+            let mut to = 0;
+            for p in picks {
+                let (from, end) = (p.rows.start * width, p.rows.end * width);
+                if end <= list.len() {
+                    list.copy_within(from..end, to);
+                    to += end - from;
+                }
+            }
+            list.truncate(to);
+        }
     }
 }
 
@@ -281,6 +352,30 @@ impl Layer {
         })
     }
 
+    /// Norms the rows, and puts their keys and values into the cache.
+    fn keys_and_values(
+        &self,
+        pool: &Pool,
+        c: &TextConfig,
+        store: &mut Store,
+        nth: usize,
+        rows: usize,
+        room: &mut Room,
+    ) {
+        let Room { acts, hidden, normed, k, v, cos, sin, slots, .. } = room;
+        normed.resize(hidden.len(), 0.0);
+        ops::rms_norm(pool, hidden, &self.input_norm, c.eps, normed);
+        acts.set(pool, self.q.weight.kind(), normed, rows, c.hidden);
+        self.k.project(pool, acts, rows, k);
+        self.v.project(pool, acts, rows, v);
+        ops::rms_norm_in_place(pool, k, &self.k_norm, c.eps);
+        ops::rope_half(pool, k, c.kv_heads, c.head_dim, cos, sin);
+        if let Some(kv) = store.layer(nth) {
+            kv.write(pool, slots, k, v);
+        }
+    }
+
+    /// Attention of the rows that [`Self::keys_and_values`] normed, added to the hidden state.
     #[allow(clippy::too_many_arguments)]
     fn attention(
         &self,
@@ -292,19 +387,14 @@ impl Layer {
         rows: usize,
         room: &mut Room,
     ) {
-        let Room { acts, hidden, normed, q, k, v, attended, cos, sin, slots, .. } = room;
-        normed.resize(hidden.len(), 0.0);
-        ops::rms_norm(pool, hidden, &self.input_norm, c.eps, normed);
-        acts.set(pool, self.q.weight.kind(), normed, rows, c.hidden);
+        let Room { acts, hidden, normed, q, attended, cos, sin, .. } = room;
+        if acts.m() != rows {
+            acts.set(pool, self.q.weight.kind(), normed, rows, c.hidden);
+        }
         self.q.project(pool, acts, rows, q);
-        self.k.project(pool, acts, rows, k);
-        self.v.project(pool, acts, rows, v);
         ops::rms_norm_in_place(pool, q, &self.q_norm, c.eps);
-        ops::rms_norm_in_place(pool, k, &self.k_norm, c.eps);
         ops::rope_half(pool, q, c.heads, c.head_dim, cos, sin);
-        ops::rope_half(pool, k, c.kv_heads, c.head_dim, cos, sin);
         let Some(kv) = store.layer(nth) else { return };
-        kv.write(pool, slots, k, v);
         attended.resize(q.len(), 0.0);
         let scale = (c.head_dim as f32).powf(-0.5);
         paged_attention(pool, &PagedAttention { q, heads: c.heads, scale, kv, sequences: queries }, attended);

@@ -7,6 +7,7 @@ use vlgate_kernels::{Kind, Pool, Weight};
 use super::{
     checkpoint::{Checkpoint, Number, Tensor},
     config::{ModelConfig, TextConfig, VisionConfig},
+    packed::Packed,
 };
 
 /// How weights are held.
@@ -116,6 +117,8 @@ pub struct Loader<'a> {
     pub progress: &'a (dyn Fn(f64) + Sync),
     /// Numbers to read in all.
     pub total: u64,
+    /// Packed before, or kept for the next time.
+    pub packed: &'a Packed,
 }
 
 impl Loader<'_> {
@@ -144,6 +147,9 @@ impl Loader<'_> {
     /// When memory runs out.
     pub fn pack(&self, kind: Kind, k: usize, parts: &[Part<'_>]) -> Result<Weight, String> {
         let n = parts.iter().map(|p| p.rows).sum();
+        if let Some(weight) = self.packed.next(kind, n, k)? {
+            return Ok(weight);
+        }
         let fill = |row: usize, out: &mut [f32]| {
             let mut row = row;
             for part in parts {
@@ -158,6 +164,7 @@ impl Loader<'_> {
         for part in parts {
             part.tensor.forget();
         }
+        self.packed.add(&weight);
         self.count((n * k) as u64);
         Ok(weight)
     }

@@ -4,8 +4,10 @@
 #![allow(clippy::indexing_slicing)]
 
 use super::kv::{KvKind, KvLayout};
-use crate::simd::{Kernel, Simd, exp};
+use crate::Level;
+use crate::simd::{Kernel, Simd, dispatch_float, exp};
 use std::cell::RefCell;
+use std::marker::PhantomData;
 
 /// Tokens of context per chunk: its keys and values stay in the second-level cache while all rows of a tile pass over it.
 pub(super) const CHUNK: usize = 128;
@@ -17,7 +19,7 @@ pub(super) const SPLIT: usize = 1024;
 /// The most query rows (queries times the heads that share a key head) in one tile.
 pub(super) const TILE: usize = 64;
 
-/// The most rows in a microtile, [`Simd::ROWS`], at any level.
+/// The most rows in a microtile at any level, see [`Level::rows`].
 const MOST_ROWS: usize = 8;
 
 /// Query rows of one key-value head of one sequence, over the splits `splits`.
@@ -81,20 +83,20 @@ fn grow(v: &mut Vec<f32>, len: usize) {
     }
 }
 
-impl Kernel for Tile<'_> {
-    type Out = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
+impl Tile<'_> {
+    /// # Safety
+    /// The processor has `level`, and pointers are good for what the struct says.
+    pub(super) unsafe fn run(&self, level: Level) {
         let mut scratch = SCRATCH.with(|s| s.try_borrow_mut().map(|mut s| std::mem::take(&mut *s)).unwrap_or_default());
         let (rows, dim, state) = (self.queries * self.group, self.layout.head_dim, state_len(&self.layout));
+        let padded = self.layout.padded_dim();
         grow(&mut scratch.q, rows * dim);
         grow(&mut scratch.scores, MOST_ROWS * CHUNK);
         grow(&mut scratch.split, rows * state);
         grow(&mut scratch.total, rows * state);
-        // SAFETY: pointers are good for what the struct says; scratch was sized above.
+        // SAFETY: the caller's word; scratch was sized above.
         unsafe {
-            self.pack_queries::<S>(scratch.q.as_mut_ptr());
+            self.pack_queries(level.rows(), scratch.q.as_mut_ptr());
             let (q, scores, total) = (scratch.q.as_ptr(), scratch.scores.as_mut_ptr(), scratch.total.as_mut_ptr());
             for (i, split) in self.splits.clone().enumerate() {
                 let into = match self.out {
@@ -103,21 +105,17 @@ impl Kernel for Tile<'_> {
                     Out::Rows(_) => scratch.split.as_mut_ptr(),
                 };
                 match self.layout.kind {
-                    KvKind::F32 => self.split::<S, F32>(split, q, scores, into),
-                    KvKind::F16 => self.split::<S, F16>(split, q, scores, into),
-                    KvKind::Q8 => self.split::<S, Q8>(split, q, scores, into),
+                    KvKind::F32 => self.split::<F32>(level, split, q, scores, into),
+                    KvKind::F16 => self.split::<F16>(level, split, q, scores, into),
+                    KvKind::Q8 => self.split::<Q8>(level, split, q, scores, into),
                 }
                 if i > 0 && matches!(self.out, Out::Rows(_)) {
-                    for r in 0..rows {
-                        merge::<S>(total.add(r * state), into.add(r * state), self.layout.padded_dim());
-                    }
+                    dispatch_float(level, Merge { total, split: into, rows, state, padded });
                 }
             }
             if let Out::Rows(out) = self.out {
-                for r in 0..rows {
-                    let to = out.add(r / self.group * self.q_stride + r % self.group * dim);
-                    finish::<S>(total.add(r * state), to, dim);
-                }
+                let (group, stride) = (self.group, self.q_stride);
+                dispatch_float(level, Finish { states: total, state, rows, out, group, stride, dim });
             }
         }
         SCRATCH.with(|s| {
@@ -126,15 +124,13 @@ impl Kernel for Tile<'_> {
             }
         });
     }
-}
 
-impl Tile<'_> {
     /// Rows of each microtile side by side, dimension by dimension, times the scale.
-    #[inline(always)]
-    unsafe fn pack_queries<S: Simd>(&self, to: *mut f32) {
+    unsafe fn pack_queries(&self, most: usize, to: *mut f32) {
         let (rows, dim) = (self.queries * self.group, self.layout.head_dim);
-        for first in (0..rows).step_by(S::ROWS) {
-            let n = S::ROWS.min(rows - first);
+        let mut first = 0;
+        while first < rows {
+            let n = power_of_two(rows - first, most);
             for r in 0..n {
                 let row = first + r;
                 // SAFETY: `rows * dim` floats on both sides.
@@ -145,6 +141,7 @@ impl Tile<'_> {
                     }
                 }
             }
+            first += n;
         }
     }
 
@@ -155,8 +152,7 @@ impl Tile<'_> {
     }
 
     /// All rows over one split, from a fresh state.
-    #[inline(always)]
-    unsafe fn split<S: Simd, E: Element>(&self, split: usize, q: *const f32, scores: *mut f32, states: *mut f32) {
+    unsafe fn split<E: Element>(&self, level: Level, split: usize, q: *const f32, scores: *mut f32, states: *mut f32) {
         let (rows, dim, state) = (self.queries * self.group, self.layout.head_dim, state_len(&self.layout));
         // SAFETY: `states` has `rows` states, `q` the packed queries, `scores` a microtile by a chunk.
         unsafe {
@@ -168,18 +164,18 @@ impl Tile<'_> {
             let end = self.seen(rows - 1).min((split + 1) * SPLIT);
             for start in (split * SPLIT..end).step_by(CHUNK) {
                 let tokens = CHUNK.min(end - start);
-                for first in (0..rows).step_by(S::ROWS) {
+                let mut first = 0;
+                while first < rows {
                     let (q, states) = (q.add(first * dim), states.add(first * state));
-                    match S::ROWS.min(rows - first) {
-                        1 => self.chunk::<S, E, 1>(first, start, tokens, q, scores, states),
-                        2 => self.chunk::<S, E, 2>(first, start, tokens, q, scores, states),
-                        3 => self.chunk::<S, E, 3>(first, start, tokens, q, scores, states),
-                        4 => self.chunk::<S, E, 4>(first, start, tokens, q, scores, states),
-                        5 => self.chunk::<S, E, 5>(first, start, tokens, q, scores, states),
-                        6 => self.chunk::<S, E, 6>(first, start, tokens, q, scores, states),
-                        7 => self.chunk::<S, E, 7>(first, start, tokens, q, scores, states),
-                        _ => self.chunk::<S, E, 8>(first, start, tokens, q, scores, states),
+                    let n = power_of_two(rows - first, level.rows());
+                    let at = (self, first, start, tokens, q, scores, states);
+                    match n {
+                        1 => dispatch_float(level, Chunk::<E, 1>::new(at)),
+                        2 => dispatch_float(level, Chunk::<E, 2>::new(at)),
+                        4 => dispatch_float(level, Chunk::<E, 4>::new(at)),
+                        _ => dispatch_float(level, Chunk::<E, 8>::new(at)),
                     }
+                    first += n;
                 }
             }
         }
@@ -197,30 +193,22 @@ impl Tile<'_> {
 
     /// Rows `row..row + R` over the `tokens` tokens from `start`.
     #[inline(always)]
-    unsafe fn chunk<S: Simd, E: Element, const R: usize>(
-        &self,
-        row: usize,
-        start: usize,
-        tokens: usize,
-        q: *const f32,
-        scores: *mut f32,
-        states: *mut f32,
-    ) {
+    unsafe fn chunk<S: Simd, E: Element, const R: usize>(&self, c: &Chunk<E, R>) {
         // SAFETY: as for `split`; `tokens <= CHUNK` of them exist.
         unsafe {
-            let most = self.seen(row + R - 1);
-            if most <= start {
+            let most = self.seen(c.row + R - 1);
+            if most <= c.start {
                 return;
             }
-            let tokens = tokens.min(most - start);
-            self.scores::<S, E, R>(start, tokens, q, scores);
+            let tokens = c.tokens.min(most - c.start);
+            self.scores::<S, E, R>(c.start, tokens, c.q, c.scores);
             let state = state_len(&self.layout);
             let mut fade = [1.0f32; R];
-            for r in 0..R {
-                let seen = self.seen(row + r).saturating_sub(start).min(tokens);
-                fade[r] = softmax::<S>(scores.add(r * CHUNK), seen, tokens, states.add(r * state));
+            for (r, fade) in fade.iter_mut().enumerate() {
+                let seen = self.seen(c.row + r).saturating_sub(c.start).min(tokens);
+                *fade = softmax::<S>(c.scores.add(r * CHUNK), seen, tokens, c.states.add(r * state));
             }
-            self.values::<S, E, R>(start, tokens, scores, states, &fade);
+            self.values::<S, E, R>(c.start, tokens, c.scores, c.states, &fade);
         }
     }
 
@@ -339,6 +327,86 @@ impl Tile<'_> {
                 for v in 0..V {
                     S::store(states.add(r * state + 16 + column + v * S::LANES), acc[r][v]);
                 }
+            }
+        }
+    }
+}
+
+/// The largest power of two that is neither above `n` nor above `most`.
+#[inline(always)]
+pub(super) fn power_of_two(n: usize, most: usize) -> usize {
+    if n >= most { most } else { 1 << n.ilog2() }
+}
+
+/// [`Tile::chunk`] for `R` rows.
+struct Chunk<'a, E, const R: usize> {
+    tile: &'a Tile<'a>,
+    row: usize,
+    start: usize,
+    tokens: usize,
+    q: *const f32,
+    scores: *mut f32,
+    states: *mut f32,
+    element: PhantomData<E>,
+}
+
+type ChunkArguments<'a> = (&'a Tile<'a>, usize, usize, usize, *const f32, *mut f32, *mut f32);
+
+impl<'a, E, const R: usize> Chunk<'a, E, R> {
+    fn new((tile, row, start, tokens, q, scores, states): ChunkArguments<'a>) -> Self {
+        Self { tile, row, start, tokens, q, scores, states, element: PhantomData }
+    }
+}
+
+impl<E: Element, const R: usize> Kernel for Chunk<'_, E, R> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller's.
+        unsafe { self.tile.chunk::<S, E, R>(&self) }
+    }
+}
+
+/// [`merge`] for each of `rows` rows.
+struct Merge {
+    total: *mut f32,
+    split: *const f32,
+    rows: usize,
+    state: usize,
+    padded: usize,
+}
+
+impl Kernel for Merge {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        for r in 0..self.rows {
+            // SAFETY: `rows` states on both sides.
+            unsafe { merge::<S>(self.total.add(r * self.state), self.split.add(r * self.state), self.padded) }
+        }
+    }
+}
+
+/// [`finish`] for each of `rows` rows.
+struct Finish {
+    states: *const f32,
+    state: usize,
+    rows: usize,
+    out: *mut f32,
+    group: usize,
+    stride: usize,
+    dim: usize,
+}
+
+impl Kernel for Finish {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        for r in 0..self.rows {
+            // SAFETY: `rows` states, and as many rows of the output.
+            unsafe {
+                let to = self.out.add(r / self.group * self.stride + r % self.group * self.dim);
+                finish::<S>(self.states.add(r * self.state), to, self.dim);
             }
         }
     }

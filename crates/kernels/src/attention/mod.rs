@@ -6,7 +6,7 @@ mod kv;
 pub use kv::{KvKind, KvLayout, KvPool};
 
 use crate::pool::SendPtr;
-use crate::simd::{Kernel, Simd, dispatch};
+use crate::simd::{Kernel, Simd, dispatch_float};
 use crate::{Error, Pool};
 use flash::{Out, SPLIT, TILE, Tile, finish, merge, state_len};
 use std::ops::Range;
@@ -105,7 +105,7 @@ pub fn paged_attention(pool: &Pool, args: &PagedAttention, out: &mut [f32]) {
                 splits,
                 out: out.unwrap_or_else(|| Out::Rows(to.get().add(at))),
             };
-            dispatch(pool.level(), tile);
+            tile.run(pool.level());
         }
     };
     let splits = |item: &Item| {
@@ -156,7 +156,7 @@ pub fn paged_attention(pool: &Pool, args: &PagedAttention, out: &mut [f32]) {
                     group,
                     stride: width,
                 };
-                dispatch(pool.level(), gather);
+                dispatch_float(pool.level(), gather);
             }
         }
     });
@@ -272,7 +272,7 @@ pub fn vision_attention(
                     splits: 0..s.len().div_ceil(SPLIT),
                     out: Out::Rows(to.get().add(at)),
                 };
-                dispatch(pool.level(), tile);
+                tile.run(pool.level());
             }
         }
     });

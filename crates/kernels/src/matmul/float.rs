@@ -2,7 +2,8 @@
 //! along K.
 
 use super::{PanelJob, emit};
-use crate::simd::Simd;
+use crate::Level;
+use crate::simd::{Kernel, Simd, dispatch_float};
 use crate::weight::PANEL;
 
 /// K is summed in blocks of this many, each from zero, and the blocks' sums are added in order: the sum's rounding error
@@ -12,33 +13,44 @@ const BLOCK: usize = 512;
 /// One panel of f32 (or bf16) weights against all tiles.
 ///
 /// # Safety
-/// As [`PanelJob`] says.
-#[inline(always)]
-pub(super) unsafe fn panel<S: Simd, const BF16: bool>(job: &PanelJob) {
-    // SAFETY: offsets stay inside the panel and the tiles.
-    unsafe {
-        for start in (0..job.k).step_by(BLOCK) {
-            let end = job.k.min(start + BLOCK);
-            if job.tiles.m == 1 && S::LANES * 4 <= PANEL {
+/// As [`PanelJob`] says, and the processor has `level`.
+pub(super) unsafe fn panel<const BF16: bool>(level: Level, job: &PanelJob) {
+    for start in (0..job.k).step_by(BLOCK) {
+        let end = job.k.min(start + BLOCK);
+        for t in 0..job.tiles.count() {
+            let (first, rows) = job.tiles.get(t);
+            let at = (job, first, start, end);
+            // SAFETY: a tile that exists, and a stretch of K.
+            unsafe {
+                match rows {
+                    1 => dispatch_float(level, Tile::<BF16, 1>(at)),
+                    2 => dispatch_float(level, Tile::<BF16, 2>(at)),
+                    4 => dispatch_float(level, Tile::<BF16, 4>(at)),
+                    _ => dispatch_float(level, Tile::<BF16, 8>(at)),
+                }
+            }
+        }
+    }
+}
+
+/// `R` rows from the first, over a stretch of K.
+struct Tile<'a, const BF16: bool, const R: usize>((&'a PanelJob, usize, usize, usize));
+
+impl<const BF16: bool, const R: usize> Kernel for Tile<'_, BF16, R> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let (job, first, start, end) = self.0;
+        // SAFETY: the caller's.
+        unsafe {
+            if R == 1 && S::LANES * 4 <= PANEL {
                 // A whole cache line per load: the panel comes from memory.
                 for column in (0..PANEL).step_by(S::LANES * 4) {
-                    tile::<S, BF16, 1, 4>(job, 0, column, start, end);
+                    tile::<S, BF16, R, 4>(job, first, column, start, end);
                 }
-                continue;
-            }
-            for column in (0..PANEL).step_by(S::LANES * 2) {
-                for t in 0..job.tiles.count {
-                    let (first, rows) = job.tiles.get(t);
-                    match rows {
-                        1 => tile::<S, BF16, 1, 2>(job, first, column, start, end),
-                        2 => tile::<S, BF16, 2, 2>(job, first, column, start, end),
-                        3 => tile::<S, BF16, 3, 2>(job, first, column, start, end),
-                        4 => tile::<S, BF16, 4, 2>(job, first, column, start, end),
-                        5 => tile::<S, BF16, 5, 2>(job, first, column, start, end),
-                        6 => tile::<S, BF16, 6, 2>(job, first, column, start, end),
-                        7 => tile::<S, BF16, 7, 2>(job, first, column, start, end),
-                        _ => tile::<S, BF16, 8, 2>(job, first, column, start, end),
-                    }
+            } else {
+                for column in (0..PANEL).step_by(S::LANES * 2) {
+                    tile::<S, BF16, R, 2>(job, first, column, start, end);
                 }
             }
         }

@@ -1,36 +1,46 @@
 //! 8-bit and 4-bit weights: exact integer dot products within a group, scaled and summed in f32 from group to group.
 
 use super::{PanelJob, emit};
-use crate::simd::Simd;
+use crate::simd::{Kernel, Simd, dispatch};
 use crate::weight::PANEL;
-use crate::{GROUP_Q4, GROUP_Q8, Kind};
+use crate::{GROUP_Q4, GROUP_Q8, Kind, Level};
 
 /// One panel of 8-bit (or 4-bit) weights against all tiles.
 ///
 /// # Safety
-/// As [`PanelJob`] says.
-#[inline(always)]
-pub(super) unsafe fn panel<S: Simd, const Q4: bool>(job: &PanelJob) {
-    // SAFETY: offsets stay inside the panel and the tiles.
-    unsafe {
-        if job.tiles.m == 1 && S::LANES * 4 <= PANEL {
-            for column in (0..PANEL).step_by(S::LANES * 4) {
-                tile::<S, Q4, 1, 4>(job, 0, column);
+/// As [`PanelJob`] says, and the processor has `level`.
+pub(super) unsafe fn panel<const Q4: bool>(level: Level, job: &PanelJob) {
+    for t in 0..job.tiles.count() {
+        let (first, rows) = job.tiles.get(t);
+        // SAFETY: a tile that exists.
+        unsafe {
+            match rows {
+                1 => dispatch(level, Tile::<Q4, 1>(job, first)),
+                2 => dispatch(level, Tile::<Q4, 2>(job, first)),
+                4 => dispatch(level, Tile::<Q4, 4>(job, first)),
+                _ => dispatch(level, Tile::<Q4, 8>(job, first)),
             }
-            return;
         }
-        for column in (0..PANEL).step_by(S::LANES * 2) {
-            for t in 0..job.tiles.count {
-                let (first, rows) = job.tiles.get(t);
-                match rows {
-                    1 => tile::<S, Q4, 1, 2>(job, first, column),
-                    2 => tile::<S, Q4, 2, 2>(job, first, column),
-                    3 => tile::<S, Q4, 3, 2>(job, first, column),
-                    4 => tile::<S, Q4, 4, 2>(job, first, column),
-                    5 => tile::<S, Q4, 5, 2>(job, first, column),
-                    6 => tile::<S, Q4, 6, 2>(job, first, column),
-                    7 => tile::<S, Q4, 7, 2>(job, first, column),
-                    _ => tile::<S, Q4, 8, 2>(job, first, column),
+    }
+}
+
+/// `R` rows from the first.
+struct Tile<'a, const Q4: bool, const R: usize>(&'a PanelJob, usize);
+
+impl<const Q4: bool, const R: usize> Kernel for Tile<'_, Q4, R> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        // SAFETY: the caller's.
+        unsafe {
+            if R == 1 && S::LANES * 4 <= PANEL {
+                // A whole cache line per load: the panel comes from memory.
+                for column in (0..PANEL).step_by(S::LANES * 4) {
+                    tile::<S, Q4, R, 4>(self.0, self.1, column);
+                }
+            } else {
+                for column in (0..PANEL).step_by(S::LANES * 2) {
+                    tile::<S, Q4, R, 2>(self.0, self.1, column);
                 }
             }
         }

@@ -5,9 +5,9 @@ mod int;
 
 use crate::activations::{Form, Tiles};
 use crate::pool::SendPtr;
-use crate::simd::{Kernel, Simd, dispatch};
+use crate::simd::Simd;
 use crate::weight::PANEL;
-use crate::{Activations, Kind, Pool, Weight};
+use crate::{Activations, Kind, Level, Pool, Weight};
 
 /// What becomes of the products.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,7 +64,7 @@ impl Weight {
                         bias: epilogue.bias.map_or(std::ptr::null(), |b| b.as_ptr().add(at)),
                         accumulate: epilogue.accumulate,
                     };
-                    dispatch(pool.level(), job);
+                    job.run(pool.level());
                 }
             }
         });
@@ -89,18 +89,17 @@ struct PanelJob {
     accumulate: bool,
 }
 
-impl Kernel for PanelJob {
-    type Out = ();
-
-    #[inline(always)]
-    unsafe fn run<S: Simd>(self) {
-        // SAFETY: as the struct says.
+impl PanelJob {
+    /// # Safety
+    /// As the struct says, and the processor has `level`.
+    unsafe fn run(&self, level: Level) {
+        // SAFETY: the caller's.
         unsafe {
             match self.kind {
-                Kind::F32 => float::panel::<S, false>(&self),
-                Kind::Bf16 => float::panel::<S, true>(&self),
-                Kind::Q8 => int::panel::<S, false>(&self),
-                Kind::Q4 => int::panel::<S, true>(&self),
+                Kind::F32 => float::panel::<false>(level, self),
+                Kind::Bf16 => float::panel::<true>(level, self),
+                Kind::Q8 => int::panel::<false>(level, self),
+                Kind::Q4 => int::panel::<true>(level, self),
             }
         }
     }

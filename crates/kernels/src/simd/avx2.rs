@@ -30,8 +30,6 @@ unsafe fn halves(v: __m256, f: impl Fn(__m128, __m128) -> __m128) -> f32 {
 
 impl Simd for Avx2 {
     const LANES: usize = 8;
-    const ROWS: usize = 6;
-    const ROWS_INT: usize = 4;
     type F = __m256;
     type I = __m256i;
     /// Bytes 0 and 2 of each group as 16-bit integers, and bytes 1 and 3: `vpmaddubsw` would saturate where an unsigned

@@ -32,11 +32,9 @@ unsafe fn mask(n: usize) -> __mmask16 {
 }
 
 macro_rules! avx512 {
-    ($name:ident, $rows_int:expr, $x:ty, $four:expr, $dot:expr) => {
+    ($name:ident, $x:ty, $four:expr, $dot:expr) => {
         impl Simd for $name {
             const LANES: usize = 16;
-            const ROWS: usize = 8;
-            const ROWS_INT: usize = $rows_int;
             type F = __m512;
             type I = __m512i;
             type W = __m512i;
@@ -162,8 +160,8 @@ macro_rules! avx512 {
     };
 }
 
-avx512!(Avx512Vnni, 8, __m512i, identity, vnni);
-avx512!(Avx512, 4, (__m512i, __m512i), even_odd, wide);
+avx512!(Avx512Vnni, __m512i, identity, vnni);
+avx512!(Avx512, (__m512i, __m512i), even_odd, wide);
 
 #[inline(always)]
 unsafe fn identity(x: __m512i) -> __m512i {

@@ -21,9 +21,6 @@ pub(crate) use portable::Portable;
 /// through it (`LANES` elements unless said otherwise). No alignment is asked for.
 pub(crate) trait Simd: Copy + Send + Sync + 'static {
     const LANES: usize;
-    /// Rows of activations in one tile of the float matmul; and of the integer matmul. At most 8.
-    const ROWS: usize;
-    const ROWS_INT: usize;
     /// `LANES` floats.
     type F: Copy;
     /// `LANES` 32-bit integers.
@@ -103,6 +100,16 @@ pub(crate) unsafe fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Out {
             _ => kernel.run::<Portable>(),
         }
     }
+}
+
+/// The same for a kernel without integers, which has nothing to gain from VNNI: one copy less of its code.
+///
+/// # Safety
+/// As for [`dispatch`].
+#[inline]
+pub(crate) unsafe fn dispatch_float<K: Kernel>(level: Level, kernel: K) -> K::Out {
+    let level = if level == Level::Avx512Vnni { Level::Avx512 } else { level };
+    unsafe { dispatch(level, kernel) }
 }
 
 /// The exponential, within 2 units in the last place for results that are normal floats; below `exp(-87.33)` zero, above

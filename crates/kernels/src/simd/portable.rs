@@ -31,8 +31,6 @@ fn zip(a: [f32; N], b: [f32; N], f: impl Fn(f32, f32) -> f32) -> [f32; N] {
 
 impl Simd for Portable {
     const LANES: usize = N;
-    const ROWS: usize = 4;
-    const ROWS_INT: usize = 4;
     type F = [f32; N];
     type I = [i32; N];
     type W = [[u8; 4]; N];
