@@ -152,11 +152,8 @@ impl Sampler {
         loop {
             take = take.min(logits.len());
             let head = likeliest(logits, take);
-            let mut kept: Vec<(u32, f64)> = head
-                .into_iter()
-                .map(|(id, l)| (id, weight(l)))
-                .filter(|c| c.1 > 0.0 && c.1 >= min_p)
-                .collect();
+            let mut kept: Vec<(u32, f64)> =
+                head.into_iter().map(|(id, l)| (id, weight(l))).filter(|c| c.1 > 0.0 && c.1 >= min_p).collect();
             let whole = take >= top_k.min(logits.len());
             let total = if top_k >= logits.len() { all } else { kept.iter().map(|c| c.1).sum() };
             let mut sum = 0.0;

@@ -6,18 +6,31 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::ToSchema;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, Type},
+};
 
 use super::request::{FunctionCall, FunctionDefinition, ImageUrl};
 
-/// A string that says what an object is.
+/// A string that says what an object is. utoipa's derive does not read a text that a macro hands on.
 macro_rules! constant {
     ($($name:ident = $text:literal),* $(,)?) => { $(
-        #[derive(Serialize, ToSchema)]
-        pub enum $name {
-            #[serde(rename = $text)]
-            Only,
+        pub struct $name;
+
+        impl Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str($text)
+            }
         }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new().schema_type(Type::String).enum_values(Some([$text])).into()
+            }
+        }
+
+        impl ToSchema for $name {}
     )* };
 }
 
@@ -648,7 +661,6 @@ pub enum RequestMessage {
 #[cfg(test)]
 mod tests {
     use serde_json::{Value, json};
-    use utoipa::{PartialSchema, ToSchema};
 
     use super::*;
     use crate::chat::ChatRequest;
