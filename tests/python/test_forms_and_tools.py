@@ -23,7 +23,7 @@ class Colour(str, Enum):
     blue = "blue"
 
 
-class Thing(BaseModel):
+class Thing(BaseModel, extra="forbid"):
     colour: Colour
     count: int = Field(ge=0, le=9)
     words: list[Colour] = Field(max_length=3)
