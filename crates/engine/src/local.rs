@@ -40,7 +40,8 @@ impl<R: Runtime> LocalEngine<R> {
     /// The model's prompt for a conversation.
     fn prompt(&self, conversation: &Conversation) -> Result<Prompt, EngineError> {
         let (images, clips) = pictures(conversation);
-        if !clips.is_empty() && !(self.runtime.takes_video() && self.model.video_token.is_some()) {
+        let video = self.runtime.takes_video() && self.model.video_token.is_some();
+        if !clips.is_empty() && !video {
             return Err(EngineError::Invalid {
                 message: "This model's runtime does not take video.".into(),
                 param: Some("messages".into()),

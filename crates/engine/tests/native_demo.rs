@@ -30,7 +30,7 @@ async fn the_demo_model_answers_as_in_transformers() {
 fn distributions(precision: Precision) -> Vec<Vec<f32>> {
     let all = cases("demo");
     let pool = vlgate_kernels::Pool::new(2);
-    let model = Model::load(&folders("demo").0, all[0].spec, precision, pool, None, &|_| ()).unwrap();
+    let model = Model::load(&folders("demo").0, all[0].spec, precision, pool, &[], None, &|_| ()).unwrap();
     let mut out = Vec::new();
     for case in &all {
         let mut job = case.job(1);

@@ -117,3 +117,67 @@ fn a_processor_that_cuts_other_patches_is_refused() {
     let error = NativeRuntime::open(o).err().unwrap().to_string();
     assert!(error.contains("preprocessor_config.json"), "{error}");
 }
+
+/// `tests/data/lora.py` made the adapter with PEFT and asked the merged model.
+#[tokio::test]
+async fn an_adapter_answers_as_with_peft() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/lora");
+    let mut o = options("random-tiny");
+    o.adapters = vec![data.clone()];
+    let runtime = NativeRuntime::open(o).unwrap();
+    let answers: Value = serde_json::from_slice(&std::fs::read(data.join("answers.json")).unwrap()).unwrap();
+    for name in ["text", "one_image"] {
+        let case = case("random-tiny", name);
+        let answer = run(&runtime, case.job(12)).await;
+        let wanted: Vec<u64> =
+            answers[name]["greedy_tokens"].as_array().unwrap().iter().map(|t| t.as_u64().unwrap()).collect();
+        assert_eq!(answer.ids().into_iter().map(u64::from).collect::<Vec<_>>(), wanted, "{name}");
+        assert_ne!(answer.ids(), case.greedy()[..12]);
+        for (got, wanted) in answer.tokens.iter().zip(answers[name]["logprobs"].as_array().unwrap()) {
+            assert!((f64::from(got.logprob) - wanted.as_f64().unwrap()).abs() < 1e-3);
+        }
+    }
+}
+
+#[test]
+fn an_adapter_for_what_the_model_lacks_is_refused() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/lora");
+    let spoiled = |name: &str, from: &str, to: &str| {
+        let copy = Copy::new(name);
+        for file in ["adapter_config.json", "adapter_model.safetensors"] {
+            let mut bytes = std::fs::read(data.join(file)).unwrap();
+            while let Some(at) = bytes.windows(from.len()).position(|w| w == from.as_bytes()) {
+                bytes.splice(at..at + from.len(), to.bytes());
+            }
+            std::fs::write(copy.0.join(file), bytes).unwrap();
+        }
+        let mut o = options("random-tiny");
+        o.adapters = vec![copy.0.clone()];
+        NativeRuntime::open(o).err().unwrap().to_string()
+    };
+    let error = spoiled("target", "layers.4.mlp.down_proj", "layers.9.mlp.down_proj");
+    assert!(error.contains("model.language_model.layers.9.mlp.down_proj.weight"), "{error}");
+    let error = spoiled("kind", "\"LORA\"", "\"LOHA\"");
+    assert!(error.contains("LOHA"), "{error}");
+    let error = spoiled("dora", "\"use_dora\": false", "\"use_dora\": true");
+    assert!(error.contains("use_dora"), "{error}");
+}
+
+/// `tests/data/moe.py` made the model with transformers: one dense and three sparse layers, an untied head.
+#[tokio::test]
+async fn a_mixture_of_experts_answers_as_in_transformers() {
+    let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/moe");
+    let mut o = options("random-tiny");
+    o.folder = data.clone();
+    let runtime = NativeRuntime::open(o).unwrap();
+    let answers: Value = serde_json::from_slice(&std::fs::read(data.join("answers.json")).unwrap()).unwrap();
+    for name in ["text", "one_image"] {
+        let answer = run(&runtime, case("random-tiny", name).job(12)).await;
+        let wanted: Vec<u64> =
+            answers[name]["greedy_tokens"].as_array().unwrap().iter().map(|t| t.as_u64().unwrap()).collect();
+        assert_eq!(answer.ids().into_iter().map(u64::from).collect::<Vec<_>>(), wanted, "{name}");
+        for (got, wanted) in answer.tokens.iter().zip(answers[name]["logprobs"].as_array().unwrap()) {
+            assert!((f64::from(got.logprob) - wanted.as_f64().unwrap()).abs() < 1e-3);
+        }
+    }
+}

@@ -224,22 +224,25 @@ async fn a_panic_fails_the_running_jobs_and_the_rest_is_served() {
     settled(&runtime).await;
 }
 
-/// A long prompt beside an answer that runs: the answer's tokens keep coming.
+/// A long prompt beside an answer that runs: the answer's tokens keep coming. With 16 tokens of the prompt a step the prefill
+/// takes 240 steps; an answer of 100 tokens ends before it does, unless it was stalled: then it never could.
 #[tokio::test]
 async fn a_long_prefill_does_not_stall_the_others() {
     let runtime = tiny(|o| o.gap = Duration::from_micros(1));
-    let mut answer = runtime.start(greedy(noise(1, 10), 4000)).await.unwrap();
-    while !matches!(answer.recv().await, Some(Step::Token(_))) {}
-    let mut long = runtime.start(greedy(noise(2, 3200), 1)).await.unwrap();
-    while !matches!(long.recv().await, Some(Step::Prefill { .. })) {}
-    while answer.try_recv().is_ok() {}
-    while !matches!(long.recv().await, Some(Step::Token(_))) {}
-    let mut between = 0;
-    while answer.try_recv().is_ok() {
-        between += 1;
+    // Only this thread's own delay could make an attempt fail.
+    for attempt in 0..5 {
+        let mut answer = runtime.start(greedy(noise(10 + attempt, 10), 100)).await.unwrap();
+        while !matches!(answer.recv().await, Some(Step::Token(_))) {}
+        let mut long = runtime.start(greedy(noise(20 + attempt, 3900), 1)).await.unwrap();
+        assert!(matches!(long.recv().await, Some(Step::Prefill { .. })));
+        collect(answer).await;
+        let first = long.try_recv();
+        assert_eq!(collect(long).await.failed, None);
+        if first.is_err() {
+            return;
+        }
     }
-    // 16 tokens of the prompt a step: 200 steps.
-    assert!((150..=260).contains(&between), "{between}");
+    panic!("the answer was stalled");
 }
 
 #[tokio::test]

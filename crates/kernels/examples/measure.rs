@@ -125,7 +125,11 @@ fn main() {
                     print!(" | {context}: {:.0} us {:.1} GB/s", t * 1e6, bytes / t / 1e9);
                 } else {
                     let pairs = (queries * (context - queries) + queries * (queries + 1) / 2) as f64;
-                    print!(" | {queries} of {context}: {:.1} ms {:.0} GFLOP/s", t * 1e3, pairs * 16.0 * 512.0 / t / 1e9);
+                    print!(
+                        " | {queries} of {context}: {:.1} ms {:.0} GFLOP/s",
+                        t * 1e3,
+                        pairs * 16.0 * 512.0 / t / 1e9
+                    );
                 }
             }
             println!();
@@ -162,7 +166,10 @@ fn main() {
         println!("rope: {:.2} G/s", numbers / best(&pool, || ops::rope_half(&pool, &mut y, 48, 128, &cs, &cs)));
         let logits = noise(151_936);
         println!("argmax of 151936: {:.0} us", 1e6 * best(&pool, || _ = black_box(ops::argmax(&pool, &logits))));
-        println!("log_sum_exp of 151936: {:.0} us", 1e6 * best(&pool, || _ = black_box(ops::log_sum_exp(&pool, &logits))));
+        println!(
+            "log_sum_exp of 151936: {:.0} us",
+            1e6 * best(&pool, || _ = black_box(ops::log_sum_exp(&pool, &logits)))
+        );
         println!("an empty fork: {:.2} us", 1e6 * best(&pool, || (0..1000).for_each(|_| pool.run(2, |_| {}))) / 1e3);
     }
 }

@@ -113,6 +113,16 @@ impl Checkpoint {
         self.tensors.contains_key(name)
     }
 
+    /// A matrix of whatever shape: its numbers, rows and columns.
+    ///
+    /// # Errors
+    /// One sentence when it is missing or no matrix.
+    pub fn matrix(&self, name: &str) -> Result<(Vec<f32>, [usize; 2]), String> {
+        let tensor = self.tensors.get(name).ok_or_else(|| format!("the tensor {name} is missing"))?;
+        let [rows, columns] = *tensor.shape.as_slice() else { return Err(format!("the tensor {name} is no matrix")) };
+        Ok((tensor.all(), [rows, columns]))
+    }
+
     /// Names of all tensors.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.tensors.keys().map(String::as_str)

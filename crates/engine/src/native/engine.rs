@@ -1,5 +1,7 @@
 //! The engine thread: takes jobs, lets the scheduler plan, computes, chooses tokens, and survives what goes wrong in a step.
 
+mod encode;
+
 use std::{
     collections::HashMap,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -232,6 +234,11 @@ impl Engine {
         let computing = Instant::now();
         let logits = self.forward(state, &plan);
         state.scheduler.done(&plan);
+        for work in &plan.work {
+            if let Some(job) = state.jobs.get_mut(&work.seq) {
+                job.forget(work.from + work.count);
+            }
+        }
         let tokens: usize = plan.work.iter().map(|w| w.count).sum();
         state.pace.measured(tokens, computing.elapsed());
         self.choose(state, &plan, logits);
@@ -244,18 +251,6 @@ impl Engine {
     fn injected_panic(&self) {
         // Reached only by `Command::Panic`, which tests send.
         panic!("injected")
-    }
-
-    /// Looks for a job's pictures in the embedding cache.
-    fn recall(&self, job: &mut Job, cached: usize, embeddings: &mut Embeddings) {
-        for (span, slot) in job.layout.spans.iter().zip(&mut job.embeddings) {
-            if slot.is_none() && span.start + span.len > cached {
-                *slot = embeddings.get(&span.frames);
-                if slot.is_some() {
-                    self.status.embedding_hits.fetch_add(1, Relaxed);
-                }
-            }
-        }
     }
 
     /// Tells jobs what the plan means to them.
@@ -275,60 +270,6 @@ impl Engine {
             self.status.preemptions.fetch_add(1, Relaxed);
             let Some(job) = state.jobs.get(id) else { continue };
             tracing::debug!(job = %job.id, tokens = job.tokens.len(), "a job goes back to the queue: the KV cache is full");
-        }
-    }
-
-    /// Encodes the picture that the oldest running job waits for, for about as long as it may take; whether it did anything.
-    fn encode(&self, state: &mut State, time: Duration) -> bool {
-        let began = Instant::now();
-        let mut did = false;
-        loop {
-            let wanted = |state: &State, span: Option<&super::layout::Span>| {
-                state.scheduler.running().find_map(|id| {
-                    let job = state.jobs.get(&id)?;
-                    let nth = job.missing(state.scheduler.computed(id))?;
-                    let missing = job.layout.spans.get(nth)?;
-                    span.is_none_or(|s| s.frames == missing.frames).then(|| missing.clone())
-                })
-            };
-            // One that nobody waits for any more is given up.
-            let current = state.encoding.take().filter(|(span, _)| wanted(state, Some(span)).is_some());
-            let begun = match current {
-                Some(current) => Ok(current),
-                None => {
-                    let Some(span) = wanted(state, None) else { return did };
-                    let begun = self.model.tower.begin(&self.model.pool, &self.model.spec, &span.pair);
-                    begun.map(|encoding| (span.clone(), encoding)).map_err(|message| (span, message))
-                }
-            };
-            let advanced = begun.and_then(|(span, mut encoding)| {
-                match self.model.tower.advance(&self.model.pool, &mut encoding) {
-                    Ok(done) => Ok((span, encoding, done)),
-                    Err(message) => Err((span, message)),
-                }
-            });
-            match advanced {
-                Ok((span, encoding, None)) => state.encoding = Some((span, encoding)),
-                Ok((span, _, Some(embedding))) => {
-                    let embedding = Arc::new(embedding);
-                    state.embeddings.put(span.frames, Arc::clone(&embedding));
-                    for (id, job) in &mut state.jobs {
-                        if job.seen && job.take(&span.frames, &embedding) {
-                            state.scheduler.set_ready(*id, job.ready(state.scheduler.computed(*id)));
-                        }
-                    }
-                }
-                Err((span, message)) => {
-                    let hit: Vec<SeqId> = state.jobs.iter().filter(|(_, j)| j.waits_for(&span.frames)).map(|j| *j.0).collect();
-                    for id in hit {
-                        self.end(state, id, |_| Some(Step::Failed(EngineError::Failed(message.clone()))));
-                    }
-                }
-            }
-            did = true;
-            if began.elapsed() >= time {
-                return true;
-            }
         }
     }
 
@@ -363,8 +304,6 @@ impl Engine {
         for (work, row) in choosing.zip(logits.chunks_exact_mut(vocab)) {
             let id = work.seq;
             let Some(job) = state.jobs.get_mut(&id) else { continue };
-            let computed = work.from + work.count;
-            job.forget(computed);
             let Some(sampled) = job.sampler.choose(row) else {
                 self.end(state, id, |_| Some(Step::Failed(EngineError::Failed("no token can be chosen".into()))));
                 continue;
@@ -381,5 +320,6 @@ impl Engine {
                 state.scheduler.push(id, Keys::token(token));
             }
         }
+        state.room.recycle(logits);
     }
 }

@@ -4,12 +4,15 @@
 //! [`vision`] encodes pictures a block at a time, [`text`] computes all planned tokens in one batch, [`crate::Sampler`] chooses.
 //! `engine.rs` is the thread that does it over and over.
 
+mod adapter;
 pub mod checkpoint;
 pub mod config;
 mod engine;
+mod experts;
 mod gelu;
 mod job;
 pub mod kv;
+mod layer;
 pub mod layout;
 pub mod model;
 mod options;
@@ -17,6 +20,7 @@ mod pace;
 mod packed;
 pub mod pixels;
 pub mod rope;
+mod rows;
 pub mod scheduler;
 mod status;
 pub mod text;
@@ -83,7 +87,9 @@ impl NativeRuntime {
                 tracing::info!("packing the weights: {}%", now * 10);
             }
         };
-        let model = Model::load(&options.folder, options.vision, options.precision, pool, options.cache.as_deref(), &progress);
+        let (adapters, cache) = (options.adapters.as_slice(), options.cache.as_deref());
+        let model =
+            Model::load(&options.folder, options.vision, options.precision, pool, adapters, cache, &progress);
         let model = Arc::new(model.map_err(EngineError::Failed)?);
         Self::with_model(model, options)
     }

@@ -1,12 +1,16 @@
 //! A model folder as packed weights on a thread pool: what stays when the engine is started again.
 
-use std::{path::Path, sync::atomic::AtomicU64};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::AtomicU64,
+};
 
 use serde_json::Value;
 use vlgate_kernels::Pool;
 use vlgate_media::VisionSpec;
 
 use super::{
+    adapter::Adapters,
     checkpoint::{Checkpoint, Number},
     config::ModelConfig,
     packed::Packed,
@@ -33,7 +37,7 @@ pub struct Model {
 }
 
 impl Model {
-    /// Packs a folder's weights. `cache` is where their packed form is kept, if anywhere. `progress` is told the share that
+    /// Packs a folder's weights with `adapters` merged. `cache` is where their packed form is kept, if anywhere. `progress` is told the share that
     /// is done, 0 to 1, from any thread.
     ///
     /// # Errors
@@ -43,6 +47,7 @@ impl Model {
         spec: VisionSpec,
         precision: Precision,
         pool: Pool,
+        adapters: &[PathBuf],
         cache: Option<&Path>,
         progress: &(dyn Fn(f64) + Sync),
     ) -> Result<Self, String> {
@@ -66,13 +71,23 @@ impl Model {
         let kinds = Kinds::new(precision, stored);
         fits(&kinds, &config, stored)?;
         let total = checkpoint.numbers();
-        let packed = cache.map_or_else(Packed::default, |cache| Packed::open(cache, folder, &kinds));
-        let loader =
-            Loader { pool: &pool, checkpoint: &checkpoint, read: AtomicU64::new(0), progress, total, packed: &packed };
+        let adapters = Adapters::open(adapters)?;
+        // The cache is of the model as it is.
+        let packed = cache.filter(|_| adapters.is_empty()).map_or_else(Packed::default, |cache| Packed::open(cache, folder, &kinds));
+        let loader = Loader {
+            pool: &pool,
+            checkpoint: &checkpoint,
+            read: AtomicU64::new(0),
+            progress,
+            total,
+            packed: &packed,
+            adapters: &adapters,
+        };
         let tower = Tower::load(&loader, &config.vision, kinds);
         let text = tower.is_ok().then(|| TextModel::load(&loader, &config.text, kinds));
         packed.finish(matches!(text, Some(Ok(_))));
         let tower = tower?;
+        adapters.all_used()?;
         let text = text.unwrap_or_else(|| Err("the weights were not read".into()))?;
         Ok(Self { config, spec, pool, tower, text, kinds })
     }

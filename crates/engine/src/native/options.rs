@@ -19,6 +19,8 @@ pub struct NativeOptions {
     pub eos: Vec<u32>,
     /// How weights are held.
     pub precision: Precision,
+    /// LoRA adapters in PEFT's format, merged into the weights in this order.
+    pub adapters: Vec<PathBuf>,
     /// A folder where the packed weights are kept for the next start; `None` packs them at every start.
     pub cache: Option<PathBuf>,
     /// How keys and values are held.
@@ -51,6 +53,7 @@ impl NativeOptions {
             vision: model.vision,
             eos: model.eos.clone(),
             precision: Precision::Stored,
+            adapters: Vec::new(),
             cache: None,
             kv: KvKind::F32,
             kv_bytes: None,

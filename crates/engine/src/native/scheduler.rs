@@ -27,7 +27,8 @@ pub struct Limits {
 /// Prefill tokens of one step.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
-    /// Where no sequence waits for its next token.
+    /// Where no sequence waits for its next token; a quarter of it where several wait for their first, so that the first of
+    /// them decode beside the prefills of the others.
     pub alone: usize,
     /// Beside sequences that do: bounds the time between their tokens.
     pub beside: usize,
@@ -331,7 +332,6 @@ impl Scheduler {
     }
 
     fn plan_prefills(&self, budget: Budget, plan: &mut Plan) {
-        let mut left = if plan.work.is_empty() { budget.alone } else { budget.beside };
         let mut open: Vec<(SeqId, usize, usize)> = self
             .running
             .iter()
@@ -340,6 +340,11 @@ impl Scheduler {
             .collect();
         // The oldest has half for certain; then the shortest first; what they leave is the oldest's again.
         let Some((_, _, oldest)) = open.first().copied() else { return };
+        let mut left = match (plan.work.is_empty(), open.len()) {
+            (true, 1) => budget.alone,
+            (true, _) => budget.alone.div_ceil(4).max(budget.beside.min(budget.alone)),
+            (false, _) => budget.beside,
+        };
         let half = if open.len() == 1 { left } else { left.div_ceil(2) };
         let mut share = vec![0usize; open.len()];
         let mut give = |nth: usize, most: usize, left: &mut usize| {

@@ -15,6 +15,9 @@ use super::{
 /// Epsilon of all layer norms of the tower.
 const EPS: f32 = 1e-6;
 
+/// Rows that go through a block's MLP at once: bounds its working memory, which a large picture would make gigabytes.
+const MLP_ROWS: usize = 2048;
+
 /// The packed tower.
 #[derive(Debug)]
 pub struct Tower {
@@ -60,6 +63,8 @@ pub struct Encoding {
     sin: Vec<f32>,
     /// Blocks that are done.
     pub block: usize,
+    /// Whether the next block's attention is done.
+    attended: bool,
     deepstack: Vec<Vec<f32>>,
     room: Room,
 }
@@ -84,7 +89,7 @@ impl Tower {
         let (c, at) = (config, "model.visual");
         let shape = [c.hidden, c.channels, c.frames, c.patch, c.patch];
         let tensor = loader.checkpoint.get(&format!("{at}.patch_embed.proj.weight"), &shape)?;
-        let weight = loader.pack(kinds.patch, c.patch_len(), &[Part { tensor, first: 0, rows: c.hidden }])?;
+        let weight = loader.pack(kinds.patch, c.patch_len(), &[Part { tensor, first: 0, rows: c.hidden, deltas: &[] }])?;
         let bias = Some(loader.vector(&format!("{at}.patch_embed.proj.bias"), c.hidden)?);
         let positions = loader.checkpoint.get(&format!("{at}.pos_embed.weight"), &[c.side * c.side, c.hidden])?.all();
         let merger = |name: &str, norm: usize| {
@@ -138,7 +143,7 @@ impl Tower {
                 }
             }
         }
-        Encoding { hidden, cos, sin, block: 0, deepstack: Vec::new(), room: Room::default() }
+        Encoding { hidden, cos, sin, block: 0, attended: false, deepstack: Vec::new(), room: Room::default() }
     }
 
     /// Adds the learned positions, resampled to the picture's grid (`fast_pos_embed_interpolate`: bilinear, corners aligned).
@@ -161,14 +166,20 @@ impl Tower {
         ops::add(pool, hidden, &sum);
     }
 
-    /// One more block; the embedding after the last one.
+    /// Half a block more, its attention or its MLP; the embedding after the last one.
     ///
     /// # Errors
     /// When memory runs out.
     pub fn advance(&self, pool: &Pool, e: &mut Encoding) -> Result<Option<Embedding>, String> {
         let c = &self.config;
         if let Some(block) = self.blocks.get(e.block) {
-            block.forward(pool, c, e)?;
+            if !e.attended {
+                e.attended = true;
+                block.attention(pool, c, e)?;
+                return Ok(None);
+            }
+            e.attended = false;
+            block.mlp(pool, c, e);
             if let Some(nth) = c.deepstack.iter().position(|i| *i == e.block)
                 && let Some(merger) = self.deepstack.get(nth)
             {
@@ -227,10 +238,10 @@ impl Linear {
 
 impl Block {
     fn load(loader: &Loader<'_>, c: &VisionConfig, kinds: Kinds, at: &str) -> Result<Self, String> {
-        let tensor = loader.checkpoint.get(&format!("{at}.attn.qkv.weight"), &[3 * c.hidden, c.hidden])?;
+        let qkv = loader.part(&format!("{at}.attn.qkv.weight"), 3 * c.hidden, c.hidden)?;
         let biases = loader.vector(&format!("{at}.attn.qkv.bias"), 3 * c.hidden)?;
         let third = |nth: usize| {
-            let part = Part { tensor, first: nth * c.hidden, rows: c.hidden };
+            let part = Part { first: nth * c.hidden, rows: c.hidden, ..qkv };
             let bias = biases.get(nth * c.hidden..(nth + 1) * c.hidden).map(<[f32]>::to_vec);
             Ok::<_, String>(Linear { weight: loader.pack(kinds.vision, c.hidden, &[part])?, bias })
         };
@@ -245,7 +256,7 @@ impl Block {
         })
     }
 
-    fn forward(&self, pool: &Pool, c: &VisionConfig, e: &mut Encoding) -> Result<(), String> {
+    fn attention(&self, pool: &Pool, c: &VisionConfig, e: &mut Encoding) -> Result<(), String> {
         let (rows, dim, r) = (e.hidden.len() / c.hidden, c.head_dim(), &mut e.room);
         self.norm1.forward(pool, &e.hidden, &mut r.normed);
         let [q, k, v] = &self.qkv;
@@ -255,22 +266,33 @@ impl Block {
         v.forward(pool, &r.acts, rows, &mut r.v, false);
         ops::rope_half(pool, &mut r.q, c.heads, dim, &e.cos, &e.sin);
         ops::rope_half(pool, &mut r.k, c.heads, dim, &e.cos, &e.sin);
-        let scale = (dim as f32).powf(-0.5);
-        vision_attention(pool, &r.q, &r.k, &r.v, &[0..rows], c.heads, dim, scale, &mut r.normed)
+        let (scale, whole) = ((dim as f32).powf(-0.5), 0..rows);
+        let segments = std::slice::from_ref(&whole);
+        vision_attention(pool, &r.q, &r.k, &r.v, segments, c.heads, dim, scale, &mut r.normed)
             .map_err(|error| format!("the vision tower's attention: {error}"))?;
         r.acts.set(pool, self.proj.kind(), &r.normed, rows, c.hidden);
         self.proj.forward(pool, &r.acts, rows, &mut e.hidden, true);
-        self.norm2.forward(pool, &e.hidden, &mut r.normed);
-        r.acts.set(pool, self.fc1.kind(), &r.normed, rows, c.hidden);
-        self.fc1.forward(pool, &r.acts, rows, &mut r.inside, false);
-        match c.activation {
-            Activation::GeluTanh => ops::gelu_tanh(pool, &mut r.inside),
-            Activation::Gelu => gelu(&mut r.inside),
-            Activation::Silu => ops::silu_in_place(pool, &mut r.inside),
-        }
-        r.acts.set(pool, self.fc2.kind(), &r.inside, rows, c.intermediate);
-        self.fc2.forward(pool, &r.acts, rows, &mut e.hidden, true);
         Ok(())
+    }
+
+    /// The feed-forward part, some rows at a time: its inside is four times as wide as the tower.
+    fn mlp(&self, pool: &Pool, c: &VisionConfig, e: &mut Encoding) {
+        let r = &mut e.room;
+        self.norm2.forward(pool, &e.hidden, &mut r.normed);
+        let chunks = r.normed.chunks(MLP_ROWS * c.hidden).zip(e.hidden.chunks_mut(MLP_ROWS * c.hidden));
+        for (normed, hidden) in chunks {
+            let rows = hidden.len() / c.hidden;
+            r.acts.set(pool, self.fc1.kind(), normed, rows, c.hidden);
+            self.fc1.forward(pool, &r.acts, rows, &mut r.inside, false);
+            match c.activation {
+                Activation::GeluTanh => ops::gelu_tanh(pool, &mut r.inside),
+                Activation::Gelu => gelu(&mut r.inside),
+                Activation::Silu => ops::silu_in_place(pool, &mut r.inside),
+            }
+            r.acts.set(pool, self.fc2.kind(), &r.inside, rows, c.intermediate);
+            let epilogue = Epilogue { bias: self.fc2.bias.as_deref(), accumulate: true };
+            self.fc2.weight.matmul_q(pool, &r.acts, hidden, epilogue);
+        }
     }
 }
 

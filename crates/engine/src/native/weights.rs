@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use vlgate_kernels::{Kind, Pool, Weight};
 
 use super::{
+    adapter::{Adapters, Delta},
     checkpoint::{Checkpoint, Number, Tensor},
     config::{ModelConfig, TextConfig, VisionConfig},
     packed::Packed,
@@ -103,6 +104,8 @@ pub struct Part<'a> {
     pub first: usize,
     /// Rows.
     pub rows: usize,
+    /// What adapters change of the whole stored matrix.
+    pub deltas: &'a [Delta],
 }
 
 /// Packs matrices and counts how far it has come.
@@ -119,9 +122,11 @@ pub struct Loader<'a> {
     pub total: u64,
     /// Packed before, or kept for the next time.
     pub packed: &'a Packed,
+    /// Merged while packing.
+    pub adapters: &'a Adapters,
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
     /// A vector.
     ///
     /// # Errors
@@ -135,10 +140,18 @@ impl Loader<'_> {
     /// # Errors
     /// When one is missing or has another shape, or memory runs out.
     pub fn linear(&self, kind: Kind, name: &str, n: usize, k: usize, bias: bool) -> Result<Linear, String> {
-        let tensor = self.checkpoint.get(&format!("{name}.weight"), &[n, k])?;
-        let weight = self.pack(kind, k, &[Part { tensor, first: 0, rows: n }])?;
+        let weight = self.pack(kind, k, &[self.part(&format!("{name}.weight"), n, k)?])?;
         let bias = if bias { Some(self.vector(&format!("{name}.bias"), n)?) } else { None };
         Ok(Linear { weight, bias })
+    }
+
+    /// A whole stored matrix with what adapters change of it.
+    ///
+    /// # Errors
+    /// When it is missing or has another shape.
+    pub fn part(&self, name: &str, n: usize, k: usize) -> Result<Part<'a>, String> {
+        let tensor = self.checkpoint.get(name, &[n, k])?;
+        Ok(Part { tensor, first: 0, rows: n, deltas: self.adapters.of(name, [n, k])? })
     }
 
     /// One packed matrix of the parts' rows, each `k` wide, one part below the other.
@@ -150,20 +163,38 @@ impl Loader<'_> {
         if let Some(weight) = self.packed.next(kind, n, k)? {
             return Ok(weight);
         }
-        let fill = |row: usize, out: &mut [f32]| {
+        let weight = self.pack_rows(kind, n, k, &|row, out| {
             let mut row = row;
             for part in parts {
                 if row < part.rows {
                     part.tensor.row(part.first + row, out);
+                    for delta in part.deltas {
+                        delta.add_row(part.first + row, out);
+                    }
                     return;
                 }
                 row -= part.rows;
             }
-        };
-        let weight = Weight::pack(self.pool, kind, n, k, &fill).map_err(|e| format!("the weights cannot be packed: {e}"))?;
+        })?;
         for part in parts {
             part.tensor.forget();
         }
+        Ok(weight)
+    }
+
+    /// A matrix of the rows that `fill` writes, kept in the cache of packed weights where there is one.
+    ///
+    /// # Errors
+    /// When memory runs out.
+    pub fn pack_rows(
+        &self,
+        kind: Kind,
+        n: usize,
+        k: usize,
+        fill: &(dyn Fn(usize, &mut [f32]) + Sync),
+    ) -> Result<Weight, String> {
+        let packed = Weight::pack(self.pool, kind, n, k, fill);
+        let weight = packed.map_err(|e| format!("the weights cannot be packed: {e}"))?;
         self.packed.add(&weight);
         self.count((n * k) as u64);
         Ok(weight)

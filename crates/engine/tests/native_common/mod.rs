@@ -189,6 +189,9 @@ pub fn runtime(options: NativeOptions) -> NativeRuntime {
     NativeRuntime::open(options).unwrap()
 }
 
+/// A token, the bits of its log-probability, and the same of the likeliest ones.
+pub type Bits = (u32, u32, Vec<(u32, u32)>);
+
 /// What a job gave.
 #[derive(Debug, PartialEq)]
 pub struct Answer {
@@ -203,7 +206,7 @@ impl Answer {
     }
 
     /// Everything but what was found in a cache, for comparisons bit for bit.
-    pub fn bits(&self) -> Vec<(u32, u32, Vec<(u32, u32)>)> {
+    pub fn bits(&self) -> Vec<Bits> {
         assert_eq!(self.failed, None);
         let top = |t: &Sampled| t.top.iter().map(|(id, l)| (*id, l.to_bits())).collect();
         self.tokens.iter().map(|t| (t.id, t.logprob.to_bits(), top(t))).collect()

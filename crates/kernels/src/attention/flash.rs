@@ -8,13 +8,14 @@ use crate::Level;
 use crate::simd::{Kernel, Simd, dispatch_float, exp};
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::ops::Range;
 
 /// Tokens of context per chunk: its keys and values stay in the second-level cache while all rows of a tile pass over it.
 pub(super) const CHUNK: usize = 128;
 
 /// Tokens of context per split. A query's result is put together from its splits in order, wherever they were computed,
 /// so it does not depend on how the work was shared out.
-pub(super) const SPLIT: usize = 1024;
+pub(super) const SPLIT: usize = 512;
 
 /// The most query rows (queries times the heads that share a key head) in one tile.
 pub(super) const TILE: usize = 64;
@@ -22,19 +23,23 @@ pub(super) const TILE: usize = 64;
 /// The most rows in a microtile at any level, see [`Level::rows`].
 const MOST_ROWS: usize = 8;
 
-/// Query rows of one key-value head of one sequence, over the splits `splits`.
+/// The most rows per head for which all heads pass over the cache together, see [`Tile::split`].
+pub(super) const STREAM: usize = 8;
+
+/// Query rows of some key-value heads of one sequence, over the splits `splits`.
 ///
-/// Row `r` is query `r / group` of the tile and head `r % group` of the group.
+/// Row `r` of a head is query `r / group` of the tile and head `r % group` of the group.
 pub(super) struct Tile<'a> {
     pub layout: KvLayout,
     /// The pool of blocks.
     pub kv: *const u8,
     /// The sequence's blocks.
     pub blocks: &'a [u32],
-    pub kv_head: usize,
+    /// Key-value heads; several only if `queries * group <= STREAM`.
+    pub heads: Range<usize>,
     /// Query heads per key-value head.
     pub group: usize,
-    /// First query's first head of the group; floats from one query to the next.
+    /// First query's first head of the first group; floats from one query to the next.
     pub q: *const f32,
     pub q_stride: usize,
     /// Queries in the tile; `queries * group <= TILE`.
@@ -44,8 +49,7 @@ pub(super) struct Tile<'a> {
     pub step: usize,
     pub scale: f32,
     /// Splits of the context to go over.
-    pub splits: std::ops::Range<usize>,
-    /// Where results go: as rows of the output (laid out as `q`), or as state, [`state_len`] floats per split and row.
+    pub splits: Range<usize>,
     pub out: Out,
 }
 
@@ -54,7 +58,7 @@ pub(super) struct Tile<'a> {
 pub(super) enum Out {
     /// Finished rows.
     Rows(*mut f32),
-    /// For each split, for each row: peak, sum, and the weighted sum of values, [`state_len`] floats.
+    /// For each split, head and row: peak, sum, and the weighted sum of values, [`state_len`] floats.
     States(*mut f32),
 }
 
@@ -68,6 +72,8 @@ pub(super) fn state_len(layout: &KvLayout) -> usize {
 struct Scratch {
     q: Vec<f32>,
     scores: Vec<f32>,
+    /// What each row's earlier values are to be multiplied by.
+    fades: Vec<f32>,
     /// States of the split at hand, and of all splits so far.
     split: Vec<f32>,
     total: Vec<f32>,
@@ -88,34 +94,43 @@ impl Tile<'_> {
     /// The processor has `level`, and pointers are good for what the struct says.
     pub(super) unsafe fn run(&self, level: Level) {
         let mut scratch = SCRATCH.with(|s| s.try_borrow_mut().map(|mut s| std::mem::take(&mut *s)).unwrap_or_default());
-        let (rows, dim, state) = (self.queries * self.group, self.layout.head_dim, state_len(&self.layout));
-        let padded = self.layout.padded_dim();
+        let (dim, state, padded) = (self.layout.head_dim, state_len(&self.layout), self.layout.padded_dim());
+        let (per_head, heads) = (self.rows(), self.heads.len());
+        let rows = per_head * heads;
         grow(&mut scratch.q, rows * dim);
-        grow(&mut scratch.scores, MOST_ROWS * CHUNK);
+        grow(&mut scratch.scores, if heads > 1 { rows } else { rows.min(MOST_ROWS) } * CHUNK);
+        grow(&mut scratch.fades, rows);
         grow(&mut scratch.split, rows * state);
         grow(&mut scratch.total, rows * state);
         // SAFETY: the caller's word; scratch was sized above.
         unsafe {
-            self.pack_queries(level.rows(), scratch.q.as_mut_ptr());
-            let (q, scores, total) = (scratch.q.as_ptr(), scratch.scores.as_mut_ptr(), scratch.total.as_mut_ptr());
+            for head in 0..heads {
+                self.pack_queries(level.rows(), head, scratch.q.as_mut_ptr().add(head * per_head * dim));
+            }
+            let total = scratch.total.as_mut_ptr();
             for (i, split) in self.splits.clone().enumerate() {
-                let into = match self.out {
+                let states = match self.out {
                     Out::States(p) => p.add(i * rows * state),
                     Out::Rows(_) if i == 0 => total,
                     Out::Rows(_) => scratch.split.as_mut_ptr(),
                 };
+                let (q, scores, fades) = (scratch.q.as_ptr(), scratch.scores.as_mut_ptr(), scratch.fades.as_mut_ptr());
+                let at = At { q, scores, fades, states };
                 match self.layout.kind {
-                    KvKind::F32 => self.split::<F32>(level, split, q, scores, into),
-                    KvKind::F16 => self.split::<F16>(level, split, q, scores, into),
-                    KvKind::Q8 => self.split::<Q8>(level, split, q, scores, into),
+                    KvKind::F32 => self.split::<F32>(level, split, at),
+                    KvKind::F16 => self.split::<F16>(level, split, at),
+                    KvKind::Q8 => self.split::<Q8>(level, split, at),
                 }
                 if i > 0 && matches!(self.out, Out::Rows(_)) {
-                    dispatch_float(level, Merge { total, split: into, rows, state, padded });
+                    dispatch_float(level, Merge { total, split: states, rows, state, padded });
                 }
             }
             if let Out::Rows(out) = self.out {
-                let (group, stride) = (self.group, self.q_stride);
-                dispatch_float(level, Finish { states: total, state, rows, out, group, stride, dim });
+                for head in 0..heads {
+                    let (group, stride, rows) = (self.group, self.q_stride, per_head);
+                    let (states, out) = (total.add(head * rows * state), out.add(head * group * dim));
+                    dispatch_float(level, Finish { states, state, rows, out, group, stride, dim });
+                }
             }
         }
         SCRATCH.with(|s| {
@@ -125,57 +140,95 @@ impl Tile<'_> {
         });
     }
 
+    /// Rows of one head.
+    fn rows(&self) -> usize {
+        self.queries * self.group
+    }
+
     /// Rows of each microtile side by side, dimension by dimension, times the scale.
-    unsafe fn pack_queries(&self, most: usize, to: *mut f32) {
-        let (rows, dim) = (self.queries * self.group, self.layout.head_dim);
-        let mut first = 0;
-        while first < rows {
-            let n = power_of_two(rows - first, most);
+    unsafe fn pack_queries(&self, most: usize, head: usize, to: *mut f32) {
+        let (rows, dim) = (self.rows(), self.layout.head_dim);
+        for (first, n) in microtiles(rows, most) {
             for r in 0..n {
-                let row = first + r;
+                let (query, h) = ((first + r) / self.group, head * self.group + (first + r) % self.group);
                 // SAFETY: `rows * dim` floats on both sides.
                 unsafe {
-                    let from = self.q.add(row / self.group * self.q_stride + row % self.group * dim);
+                    let from = self.q.add(query * self.q_stride + h * dim);
                     for d in 0..dim {
                         to.add(first * dim + d * n + r).write(from.add(d).read() * self.scale);
                     }
                 }
             }
-            first += n;
         }
     }
 
-    /// Tokens that row `r` sees.
+    /// Tokens that row `r` of a head sees.
     #[inline(always)]
     fn seen(&self, r: usize) -> usize {
         self.limit + r / self.group * self.step
     }
 
     /// All rows over one split, from a fresh state.
-    unsafe fn split<E: Element>(&self, level: Level, split: usize, q: *const f32, scores: *mut f32, states: *mut f32) {
-        let (rows, dim, state) = (self.queries * self.group, self.layout.head_dim, state_len(&self.layout));
-        // SAFETY: `states` has `rows` states, `q` the packed queries, `scores` a microtile by a chunk.
+    ///
+    /// With many rows, each microtile goes over a chunk's scores, softmax and values before the next one does, and finds
+    /// the cache's numbers in the second-level cache. With few, memory decides, and it is fast only where it is read in
+    /// long runs: then all heads go over a block together, in the order in which the block holds them.
+    unsafe fn split<E: Element>(&self, level: Level, split: usize, at: At) {
+        let (rows, dim, state, heads) = (self.rows(), self.layout.head_dim, state_len(&self.layout), self.heads.len());
+        // SAFETY: `at` has `rows` rows for each head, or one microtile of scores where there is one head.
         unsafe {
-            for r in 0..rows {
-                let s = states.add(r * state);
+            for r in 0..rows * heads {
+                let s = at.states.add(r * state);
                 std::ptr::write_bytes(s, 0, state);
                 s.write(f32::NEG_INFINITY);
             }
+            let piece = |head: usize, first: usize, n: usize, start: usize, tokens: usize, scores: usize, once| {
+                let row = head * rows + first;
+                let at = At {
+                    q: at.q.add(head * rows * dim + first * dim),
+                    scores: at.scores.add(scores),
+                    fades: at.fades.add(row),
+                    states: at.states.add(row * state),
+                };
+                Piece { tile: self, head: self.heads.start + head, first, n, start, tokens, at, once }
+            };
             let end = self.seen(rows - 1).min((split + 1) * SPLIT);
             for start in (split * SPLIT..end).step_by(CHUNK) {
                 let tokens = CHUNK.min(end - start);
-                let mut first = 0;
-                while first < rows {
-                    let (q, states) = (q.add(first * dim), states.add(first * state));
-                    let n = power_of_two(rows - first, level.rows());
-                    let at = (self, first, start, tokens, q, scores, states);
-                    match n {
-                        1 => dispatch_float(level, Chunk::<E, 1>::new(at)),
-                        2 => dispatch_float(level, Chunk::<E, 2>::new(at)),
-                        4 => dispatch_float(level, Chunk::<E, 4>::new(at)),
-                        _ => dispatch_float(level, Chunk::<E, 8>::new(at)),
+                if rows > STREAM {
+                    for (first, n) in microtiles(rows, level.rows()) {
+                        let piece = piece(0, first, n, start, tokens, 0, true);
+                        piece.scores::<E>(level);
+                        dispatch_float(level, Softmax(piece));
+                        piece.values::<E>(level);
                     }
-                    first += n;
+                    continue;
+                }
+                let run =
+                    |from: usize| (self.layout.block_size - from % self.layout.block_size).min(start + tokens - from);
+                let mut from = start;
+                while from < start + tokens {
+                    for head in 0..heads {
+                        for (first, n) in microtiles(rows, level.rows()) {
+                            let scores = (head * rows + first) * CHUNK + from - start;
+                            piece(head, first, n, from, run(from), scores, true).scores::<E>(level);
+                        }
+                    }
+                    from += run(from);
+                }
+                for head in 0..heads {
+                    let scores = head * rows * CHUNK;
+                    dispatch_float(level, Softmax(piece(head, 0, rows, start, tokens, scores, true)));
+                }
+                let mut from = start;
+                while from < start + tokens {
+                    for head in 0..heads {
+                        for (first, n) in microtiles(rows, level.rows()) {
+                            let scores = (head * rows + first) * CHUNK + from - start;
+                            piece(head, first, n, from, run(from), scores, from == start).values::<E>(level);
+                        }
+                    }
+                    from += run(from);
                 }
             }
         }
@@ -191,31 +244,11 @@ impl Tile<'_> {
         }
     }
 
-    /// Rows `row..row + R` over the `tokens` tokens from `start`.
-    #[inline(always)]
-    unsafe fn chunk<S: Simd, E: Element, const R: usize>(&self, c: &Chunk<E, R>) {
-        // SAFETY: as for `split`; `tokens <= CHUNK` of them exist.
-        unsafe {
-            let most = self.seen(c.row + R - 1);
-            if most <= c.start {
-                return;
-            }
-            let tokens = c.tokens.min(most - c.start);
-            self.scores::<S, E, R>(c.start, tokens, c.q, c.scores);
-            let state = state_len(&self.layout);
-            let mut fade = [1.0f32; R];
-            for (r, fade) in fade.iter_mut().enumerate() {
-                let seen = self.seen(c.row + r).saturating_sub(c.start).min(tokens);
-                *fade = softmax::<S>(c.scores.add(r * CHUNK), seen, tokens, c.states.add(r * state));
-            }
-            self.values::<S, E, R>(c.start, tokens, c.scores, c.states, &fade);
-        }
-    }
-
     /// `scores[r][t] = q[r] . k[start + t]`, for whole vectors of tokens up to `tokens`.
     #[inline(always)]
     unsafe fn scores<S: Simd, E: Element, const R: usize>(
         &self,
+        head: usize,
         start: usize,
         tokens: usize,
         q: *const f32,
@@ -227,7 +260,7 @@ impl Tile<'_> {
             // SAFETY: `t + 16 <= CHUNK`, and blocks hold a multiple of 16 tokens, so the vectors stay in the block.
             unsafe {
                 let offset = (start + t) % size;
-                let section = self.block(start + t, self.layout.key_at(self.kv_head));
+                let section = self.block(start + t, self.layout.key_at(head));
                 let wide = S::LANES == 16 && tokens - t > 16 && offset + 32 <= size;
                 if wide {
                     dots::<S, E, R, 2>(section, size, dim, offset, q, scores.add(t));
@@ -247,6 +280,7 @@ impl Tile<'_> {
     #[inline(always)]
     unsafe fn values<S: Simd, E: Element, const R: usize>(
         &self,
+        head: usize,
         start: usize,
         tokens: usize,
         p: *mut f32,
@@ -260,7 +294,7 @@ impl Tile<'_> {
                 // Into the weights, once, rather than into each number.
                 let mut t = 0;
                 while t < tokens {
-                    let section = self.block(start + t, self.layout.value_at(self.kv_head));
+                    let section = self.block(start + t, self.layout.value_at(head));
                     let scales = section.add(size * padded).cast::<f32>().add((start + t) % size);
                     for r in 0..R {
                         for i in (0..16).step_by(S::LANES) {
@@ -271,29 +305,36 @@ impl Tile<'_> {
                     t += 16;
                 }
             }
+            // Sixteen accumulators, as whole rows as can be: the cache is read from memory when there are few queries.
             let mut column = 0;
             while column < padded {
-                if column + 2 * S::LANES <= padded {
-                    self.columns::<S, E, R, 2>(start, tokens, p, states, fade, column);
-                    column += 2 * S::LANES;
-                } else {
-                    self.columns::<S, E, R, 1>(start, tokens, p, states, fade, column);
-                    column += S::LANES;
-                }
+                let left = (padded - column) / S::LANES;
+                column += S::LANES
+                    * if R <= 2 && left >= 8 && S::LANES == 16 {
+                        self.columns::<S, E, R, 8>(head, start, tokens, p, states, fade, column)
+                    } else if R <= 4 && left >= 4 && (R <= 2 || S::LANES == 16) {
+                        self.columns::<S, E, R, 4>(head, start, tokens, p, states, fade, column)
+                    } else if left >= 2 {
+                        self.columns::<S, E, R, 2>(head, start, tokens, p, states, fade, column)
+                    } else {
+                        self.columns::<S, E, R, 1>(head, start, tokens, p, states, fade, column)
+                    };
             }
         }
     }
 
+    /// `V` vectors of columns; `V` comes back.
     #[inline(always)]
     unsafe fn columns<S: Simd, E: Element, const R: usize, const V: usize>(
         &self,
+        head: usize,
         start: usize,
         tokens: usize,
         p: *const f32,
         states: *mut f32,
         fade: &[f32; R],
         column: usize,
-    ) {
+    ) -> usize {
         let (size, padded, state) = (self.layout.block_size, self.layout.padded_dim(), state_len(&self.layout));
         // SAFETY: as for `values`.
         unsafe {
@@ -308,7 +349,7 @@ impl Tile<'_> {
             while t < tokens {
                 let offset = (start + t) % size;
                 let n = (size - offset).min(tokens - t);
-                let section = self.block(start + t, self.layout.value_at(self.kv_head));
+                let section = self.block(start + t, self.layout.value_at(head));
                 for i in 0..n {
                     let mut value = [S::splat(0.0); V];
                     for v in 0..V {
@@ -329,41 +370,118 @@ impl Tile<'_> {
                 }
             }
         }
+        V
     }
 }
 
-/// The largest power of two that is neither above `n` nor above `most`.
-#[inline(always)]
-pub(super) fn power_of_two(n: usize, most: usize) -> usize {
-    if n >= most { most } else { 1 << n.ilog2() }
+/// First row and number of rows of each microtile: of `most` rows, and powers of two for the rest.
+fn microtiles(rows: usize, most: usize) -> impl Iterator<Item = (usize, usize)> {
+    let mut first = 0;
+    std::iter::from_fn(move || {
+        let rest = rows - first;
+        let n = if rest >= most { most } else { 1 << rest.checked_ilog2()? };
+        first += n;
+        Some((first - n, n))
+    })
 }
 
-/// [`Tile::chunk`] for `R` rows.
-struct Chunk<'a, E, const R: usize> {
-    tile: &'a Tile<'a>,
-    row: usize,
-    start: usize,
-    tokens: usize,
+/// Where the rows of a piece begin in the working memory.
+#[derive(Clone, Copy)]
+struct At {
     q: *const f32,
     scores: *mut f32,
+    fades: *mut f32,
     states: *mut f32,
-    element: PhantomData<E>,
 }
 
-type ChunkArguments<'a> = (&'a Tile<'a>, usize, usize, usize, *const f32, *mut f32, *mut f32);
+/// `n` rows of one head from row `first`, over `tokens` tokens from `start`.
+#[derive(Clone, Copy)]
+struct Piece<'a> {
+    tile: &'a Tile<'a>,
+    head: usize,
+    first: usize,
+    n: usize,
+    start: usize,
+    tokens: usize,
+    at: At,
+    /// Whether the values so far are still to be multiplied by `fades`: once per chunk.
+    once: bool,
+}
 
-impl<'a, E, const R: usize> Chunk<'a, E, R> {
-    fn new((tile, row, start, tokens, q, scores, states): ChunkArguments<'a>) -> Self {
-        Self { tile, row, start, tokens, q, scores, states, element: PhantomData }
+impl Piece<'_> {
+    /// Tokens that any of the rows sees.
+    #[inline(always)]
+    fn tokens(&self) -> usize {
+        self.tokens.min(self.tile.seen(self.first + self.n - 1).saturating_sub(self.start))
+    }
+
+    unsafe fn scores<E: Element>(self, level: Level) {
+        // SAFETY: the caller's.
+        unsafe {
+            match self.n {
+                1 => dispatch_float(level, Scores::<E, 1>(self, PhantomData)),
+                2 => dispatch_float(level, Scores::<E, 2>(self, PhantomData)),
+                4 => dispatch_float(level, Scores::<E, 4>(self, PhantomData)),
+                _ => dispatch_float(level, Scores::<E, 8>(self, PhantomData)),
+            }
+        }
+    }
+
+    unsafe fn values<E: Element>(self, level: Level) {
+        // SAFETY: the caller's.
+        unsafe {
+            match self.n {
+                1 => dispatch_float(level, Values::<E, 1>(self, PhantomData)),
+                2 => dispatch_float(level, Values::<E, 2>(self, PhantomData)),
+                4 => dispatch_float(level, Values::<E, 4>(self, PhantomData)),
+                _ => dispatch_float(level, Values::<E, 8>(self, PhantomData)),
+            }
+        }
     }
 }
 
-impl<E: Element, const R: usize> Kernel for Chunk<'_, E, R> {
+struct Scores<'a, E, const R: usize>(Piece<'a>, PhantomData<E>);
+
+impl<E: Element, const R: usize> Kernel for Scores<'_, E, R> {
     type Out = ();
     #[inline(always)]
     unsafe fn run<S: Simd>(self) {
+        let p = self.0;
         // SAFETY: the caller's.
-        unsafe { self.tile.chunk::<S, E, R>(&self) }
+        unsafe { p.tile.scores::<S, E, R>(p.head, p.start, p.tokens(), p.at.q, p.at.scores) }
+    }
+}
+
+struct Softmax<'a>(Piece<'a>);
+
+impl Kernel for Softmax<'_> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let (p, tokens) = (self.0, self.0.tokens());
+        for r in 0..p.n {
+            let seen = p.tile.seen(p.first + r).saturating_sub(p.start).min(tokens);
+            // SAFETY: `n` rows of scores, fades and states.
+            unsafe {
+                let state = p.at.states.add(r * state_len(&p.tile.layout));
+                p.at.fades.add(r).write(softmax::<S>(p.at.scores.add(r * CHUNK), seen, tokens, state));
+            }
+        }
+    }
+}
+
+struct Values<'a, E, const R: usize>(Piece<'a>, PhantomData<E>);
+
+impl<E: Element, const R: usize> Kernel for Values<'_, E, R> {
+    type Out = ();
+    #[inline(always)]
+    unsafe fn run<S: Simd>(self) {
+        let p = self.0;
+        // SAFETY: the caller's.
+        unsafe {
+            let fade = if p.once { p.at.fades.cast::<[f32; R]>().read() } else { [1.0; R] };
+            p.tile.values::<S, E, R>(p.head, p.start, p.tokens(), p.at.scores, p.at.states, &fade);
+        }
     }
 }
 

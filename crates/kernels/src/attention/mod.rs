@@ -8,7 +8,7 @@ pub use kv::{KvKind, KvLayout, KvPool};
 use crate::pool::SendPtr;
 use crate::simd::{Kernel, Simd, dispatch_float};
 use crate::{Error, Pool};
-use flash::{Out, SPLIT, TILE, Tile, finish, merge, state_len};
+use flash::{Out, SPLIT, STREAM, TILE, Tile, finish, merge, state_len};
 use std::ops::Range;
 
 /// One sequence's new tokens in a step.
@@ -67,92 +67,85 @@ pub fn paged_attention(pool: &Pool, args: &PagedAttention, out: &mut [f32]) {
     taken.sort_unstable();
     assert!(taken.iter().zip(taken.iter().skip(1)).all(|(a, b)| a.1 <= b.0), "two sequences share a row");
 
-    // What there is to do: a tile of queries for each key-value head.
-    struct Item {
-        sequence: usize,
-        kv_head: usize,
-        first: usize,
-        queries: usize,
-    }
+    // Few queries over long contexts are split along the context: one task per split, and then their sums.
     let per_tile = (TILE / group).max(1);
-    let mut items = Vec::new();
-    for (sequence, s) in args.sequences.iter().enumerate() {
+    let splits = |s: &SequenceQueries, first: usize, queries: usize| (s.start + first + queries).div_ceil(SPLIT);
+    let units: usize = args.sequences.iter().map(|s| s.rows.len().div_ceil(per_tile)).sum();
+    let streams = |queries: usize| queries * group <= STREAM;
+    // Heads go together over a block where there are few queries, but not if that leaves threads without work.
+    let spread = if pool.threads() == 1 { 1 } else { (4 * pool.threads()).div_ceil(units.max(1)) };
+    let (mut items, mut parts, mut states) = (Vec::new(), Vec::new(), 0);
+    for s in args.sequences {
         // The last tiles see the most: first come the long tasks.
         for first in (0..s.rows.len()).step_by(per_tile).rev() {
-            for kv_head in 0..kv_heads {
-                items.push(Item { sequence, kv_head, first, queries: per_tile.min(s.rows.len() - first) });
+            let queries = per_tile.min(s.rows.len() - first);
+            let splits = splits(s, first, queries);
+            let apart = splits > 1 && pool.threads() > 1 && streams(queries);
+            let tasks_per_head = if apart { splits } else { 1 };
+            let heads = if streams(queries) { (kv_heads * tasks_per_head / spread).clamp(1, kv_heads) } else { 1 };
+            for head in (0..kv_heads).step_by(heads) {
+                let heads = head..(head + heads).min(kv_heads);
+                let rows = heads.len() * queries * group;
+                let at = (s.rows.start + first) * width + head * group * dim;
+                let item = items.len();
+                let into = apart.then_some(states);
+                for split in if apart { 0..splits } else { 0..1 } {
+                    let range = if apart { split..split + 1 } else { 0..splits };
+                    parts.push(Part {
+                        item,
+                        splits: range,
+                        states: into.map(|at| at + split * rows * state_len(&layout)),
+                    });
+                }
+                if apart {
+                    states += splits * rows * state_len(&layout);
+                }
+                items.push(Item { sequence: s, heads, first, queries, splits, at, states: into });
             }
         }
     }
-    let (q, to) = (SendPtr(args.q.as_ptr().cast_mut()), SendPtr(out.as_mut_ptr()));
-    let tile = |item: &Item, splits: Range<usize>, out: Option<Out>| {
-        let Some(s) = args.sequences.get(item.sequence) else { return };
-        let at = (s.rows.start + item.first) * width + item.kv_head * group * dim;
-        // SAFETY: rows and blocks were checked above; rows and heads of two items are disjoint, so are their outputs.
+    let mut memory = vec![0.0f32; states];
+    let (base, q, to) = (SendPtr(memory.as_mut_ptr()), SendPtr(args.q.as_ptr().cast_mut()), SendPtr(out.as_mut_ptr()));
+    pool.run(parts.len(), |p| {
+        let Some((part, item)) = parts.get(p).and_then(|p| items.get(p.item).map(|i| (p, i))) else { return };
+        // SAFETY: rows and blocks were checked above; rows and heads of two items are disjoint, so are their outputs, and
+        // each part has its own states.
         unsafe {
             let tile = Tile {
                 layout,
                 kv: args.kv.ptr(),
-                blocks: s.blocks,
-                kv_head: item.kv_head,
+                blocks: item.sequence.blocks,
+                heads: item.heads.clone(),
                 group,
-                q: q.get().add(at),
+                q: q.get().add(item.at),
                 q_stride: width,
                 queries: item.queries,
-                limit: s.start + item.first + 1,
+                limit: item.sequence.start + item.first + 1,
                 step: 1,
                 scale: args.scale,
-                splits,
-                out: out.unwrap_or_else(|| Out::Rows(to.get().add(at))),
+                splits: part.splits.clone(),
+                out: part.states.map_or_else(|| Out::Rows(to.get().add(item.at)), |at| Out::States(base.get().add(at))),
             };
             tile.run(pool.level());
         }
-    };
-    let splits = |item: &Item| {
-        args.sequences.get(item.sequence).map_or(0, |s| (s.start + item.first + item.queries).div_ceil(SPLIT))
-    };
-
-    if pool.threads() == 1 || items.len() >= 4 * pool.threads() || items.iter().all(|i| splits(i) == 1) {
-        pool.run(items.len(), |i| {
-            if let Some(item) = items.get(i) {
-                tile(item, 0..splits(item), None);
-            }
-        });
+    });
+    if states == 0 {
         return;
     }
-
-    // Few queries over long contexts: one task per split, and then their sums.
-    let (mut parts, mut states) = (Vec::new(), 0);
-    for (i, item) in items.iter().enumerate() {
-        for split in 0..splits(item) {
-            parts.push((i, split, states));
-            states += item.queries * group * state_len(&layout);
-        }
-    }
-    let mut memory = vec![0.0f32; states];
-    let base = SendPtr(memory.as_mut_ptr());
-    pool.run(parts.len(), |p| {
-        if let Some((i, split, at)) = parts.get(p)
-            && let Some(item) = items.get(*i)
-        {
-            // SAFETY: each part has its own states.
-            tile(item, *split..*split + 1, Some(Out::States(unsafe { base.get().add(*at) })));
-        }
-    });
     pool.run(items.len(), |i| {
-        let first = parts.iter().find(|p| p.0 == i);
-        if let (Some(item), Some((_, _, at))) = (items.get(i), first)
-            && let Some(s) = args.sequences.get(item.sequence)
-        {
-            let out_at = (s.rows.start + item.first) * width + item.kv_head * group * dim;
+        let Some(item) = items.get(i) else { return };
+        let Some(at) = item.states else { return };
+        let (rows, per_head) = (item.heads.len() * item.queries * group, item.queries * group);
+        for head in 0..item.heads.len() {
             // SAFETY: the item's own states and rows; the level was checked.
             unsafe {
                 let gather = Gather {
-                    states: base.get().add(*at),
-                    splits: splits(item),
-                    rows: item.queries * group,
+                    states: base.get().add(at + head * per_head * state_len(&layout)),
+                    splits: item.splits,
+                    split_rows: rows,
+                    rows: per_head,
                     layout,
-                    out: to.get().add(out_at),
+                    out: to.get().add(item.at + head * group * dim),
                     group,
                     stride: width,
                 };
@@ -162,11 +155,35 @@ pub fn paged_attention(pool: &Pool, args: &PagedAttention, out: &mut [f32]) {
     });
 }
 
-/// Puts the splits of one item together.
+/// A tile of queries of one sequence, for some heads.
+struct Item<'a> {
+    sequence: &'a SequenceQueries<'a>,
+    /// Key-value heads.
+    heads: Range<usize>,
+    /// Its first query among the sequence's, and how many.
+    first: usize,
+    queries: usize,
+    /// Splits of its context.
+    splits: usize,
+    /// Where its first row's first head begins in queries and output.
+    at: usize,
+    /// Where its states begin, if each split is a task of its own.
+    states: Option<usize>,
+}
+
+/// One task: an item, or one split of it.
+struct Part {
+    item: usize,
+    splits: Range<usize>,
+    states: Option<usize>,
+}
+
+/// Puts the splits of one head of an item together.
 struct Gather {
-    /// `splits` times `rows` states.
+    /// `split_rows` states per split, of which the first `rows` are this head's.
     states: *mut f32,
     splits: usize,
+    split_rows: usize,
     rows: usize,
     layout: KvLayout,
     /// Rows as in [`Tile`].
@@ -185,7 +202,7 @@ impl Kernel for Gather {
             unsafe {
                 let total = self.states.add(r * state);
                 for split in 1..self.splits {
-                    merge::<S>(total, self.states.add((split * self.rows + r) * state), self.layout.padded_dim());
+                    merge::<S>(total, self.states.add((split * self.split_rows + r) * state), self.layout.padded_dim());
                 }
                 let to = self.out.add(r / self.group * self.stride + r % self.group * self.layout.head_dim);
                 finish::<S>(total, to, self.layout.head_dim);
@@ -261,7 +278,7 @@ pub fn vision_attention(
                     layout,
                     kv: cache.ptr(),
                     blocks: numbers.get(*first..).unwrap_or_default(),
-                    kv_head: *head,
+                    heads: *head..*head + 1,
                     group: 1,
                     q: q.get().add(at),
                     q_stride: width,

@@ -67,11 +67,20 @@ unsafe fn tile<S: Simd, const Q4: bool, const R: usize, const V: usize>(job: &Pa
             }
             if Q4 {
                 for i in 0..GROUP_Q4 / 8 {
-                    for v in 0..V {
-                        let (low, high) = S::nibbles(w.add((i * PANEL + column + v * S::LANES) * 4));
-                        for r in 0..R {
-                            acc[r][v] = S::dot(acc[r][v], low, S::four(x.add((2 * i * R + r) * 4).cast()));
-                            acc[r][v] = S::dot(acc[r][v], high, S::four(x.add(((2 * i + 1) * R + r) * 4).cast()));
+                    let mut wv = [S::nibbles(w.add((i * PANEL + column) * 4)); V];
+                    for v in 1..V {
+                        wv[v] = S::nibbles(w.add((i * PANEL + column + v * S::LANES) * 4));
+                    }
+                    for r in 0..R {
+                        let low = S::four(x.add((2 * i * R + r) * 4).cast());
+                        for v in 0..V {
+                            acc[r][v] = S::dot(acc[r][v], wv[v].0, low);
+                        }
+                    }
+                    for r in 0..R {
+                        let high = S::four(x.add(((2 * i + 1) * R + r) * 4).cast());
+                        for v in 0..V {
+                            acc[r][v] = S::dot(acc[r][v], wv[v].1, high);
                         }
                     }
                 }
