@@ -212,7 +212,8 @@ impl Body {
                 }
                 return Ended::ByNext;
             }
-            if !CLOSE.starts_with(&self.mark) && !(OPEN.starts_with(&self.mark) && self.place == Place::Behind) {
+            let begins = CLOSE.starts_with(&self.mark) || (self.place == Place::Behind && OPEN.starts_with(&self.mark));
+            if !begins {
                 self.mark.clear();
                 self.place = Place::Broken;
             }
