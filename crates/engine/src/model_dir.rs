@@ -35,6 +35,8 @@ pub struct ModelDir {
     pub defaults: Sampling,
     /// Whether the template opens a `<think>` block in the assistant's turn.
     pub thinking: bool,
+    /// Whether the template speaks of `<think>` at all: the model may open such a block itself.
+    pub thinks: bool,
     /// `config.json` as it is.
     pub config: Value,
 }
@@ -90,6 +92,7 @@ impl ModelDir {
             vision_markers,
             eos,
             defaults: defaults(&generation),
+            thinks: source.contains("<think>"),
             thinking: source.contains("add_generation_prompt") && source.contains("<|im_start|>assistant\\n<think>"),
             config,
         })

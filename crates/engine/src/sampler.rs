@@ -1,6 +1,6 @@
 //! The choice of the next token over raw logits: exact, seeded per request, and the same for every runtime.
 //!
-//! Order: repetition, frequency and presence penalties, bias, temperature, top-k, top-p, min-p, draw.
+//! Order: repetition, frequency and presence penalties, bias, grammar, temperature, top-k, top-p, min-p, draw.
 //! Log-probabilities are natural and taken from the raw distribution, before any of these.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use rand_chacha::{
     rand_core::{RngCore, SeedableRng},
 };
 
-use crate::contract::Sampling;
+use crate::{contract::Sampling, grammar::Constraint};
 
 /// A chosen token.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Sampled {
     pub logprob: f32,
     /// The likeliest tokens and their log-probabilities, best first; at most 20.
     pub top: Vec<(u32, f32)>,
+    /// The answer's grammar is complete with this token: nothing may follow.
+    pub last: bool,
 }
 
 /// The state of one job's choices.
@@ -35,6 +37,8 @@ pub struct Sampler {
     prompt: Vec<u32>,
     /// Tokens that may not be chosen (end-of-sequence under `ignore_eos`).
     banned: Vec<u32>,
+    /// The form that the answer is held to.
+    constraint: Option<Constraint>,
 }
 
 impl Sampler {
@@ -50,22 +54,36 @@ impl Sampler {
         let mut prompt = if penal { prompt.to_vec() } else { Vec::new() };
         prompt.sort_unstable();
         prompt.dedup();
-        Self { settings, logprobs, rng, counts: HashMap::new(), prompt, banned }
+        Self { settings, logprobs, rng, counts: HashMap::new(), prompt, banned, constraint: None }
+    }
+
+    /// The same sampler, held to a grammar.
+    #[must_use]
+    pub fn held_to(mut self, constraint: Option<Constraint>) -> Self {
+        self.constraint = constraint;
+        self
     }
 
     /// Chooses the next token from `logits` (one per vocabulary entry; changed in place) and remembers it.
-    /// `None` only for empty logits.
+    /// `None` for empty logits, and when the grammar cannot go on (its [`Constraint::failure`] says why).
     pub fn choose(&mut self, logits: &mut [f32]) -> Option<Sampled> {
         let raw = self.logprobs.map(|n| Raw::take(logits, usize::from(n)));
         self.shape(logits);
+        if !self.constraint.as_mut().is_none_or(|c| c.mask(logits)) {
+            return None;
+        }
         let id = match self.settings.temperature.unwrap_or(1.0) {
             t if t <= 0.0 || self.settings.top_k == Some(1) => argmax(logits)?,
             t => self.draw(logits, t)?,
         };
         *self.counts.entry(id).or_insert(0) += 1;
+        let last = match &mut self.constraint {
+            Some(constraint) => constraint.commit(id)?,
+            None => false,
+        };
         Some(match raw {
-            Some(raw) => Sampled { id, logprob: raw.logprob(id), top: raw.top },
-            None => Sampled { id, logprob: 0.0, top: Vec::new() },
+            Some(raw) => Sampled { id, logprob: raw.logprob(id), top: raw.top, last },
+            None => Sampled { id, logprob: 0.0, top: Vec::new(), last },
         })
     }
 
@@ -134,11 +152,8 @@ impl Sampler {
         loop {
             take = take.min(logits.len());
             let head = likeliest(logits, take);
-            let mut kept: Vec<(u32, f64)> = head
-                .into_iter()
-                .map(|(id, l)| (id, weight(l)))
-                .filter(|c| c.1 > 0.0 && c.1 >= min_p)
-                .collect();
+            let mut kept: Vec<(u32, f64)> =
+                head.into_iter().map(|(id, l)| (id, weight(l))).filter(|c| c.1 > 0.0 && c.1 >= min_p).collect();
             let whole = take >= top_k.min(logits.len());
             let total = if top_k >= logits.len() { all } else { kept.iter().map(|c| c.1).sum() };
             let mut sum = 0.0;

@@ -59,6 +59,8 @@ pub struct NativeRuntime {
     commands: Mutex<Sender<Command>>,
     thread: Option<std::thread::JoinHandle<()>>,
     max_waiting: u32,
+    /// Jobs that run and wait together.
+    capacity: u32,
     context: usize,
 }
 
@@ -112,6 +114,7 @@ impl NativeRuntime {
         status.total.store(u64::from(blocks), Relaxed);
         status.free.store(u64::from(blocks), Relaxed);
         let max_waiting = options.max_waiting;
+        let capacity = u32::try_from(options.max_running).unwrap_or(u32::MAX).saturating_add(max_waiting);
         let engine = Engine {
             model: Arc::clone(&model),
             options,
@@ -122,7 +125,7 @@ impl NativeRuntime {
         };
         let thread = std::thread::Builder::new().name("vlgate-engine".into()).spawn(move || engine.run());
         let thread = thread.map_err(|e| EngineError::Failed(format!("no thread for the engine: {e}")))?;
-        Ok(Self { model, keys, status, commands: Mutex::new(commands), thread: Some(thread), max_waiting, context })
+        Ok(Self { model, keys, status, commands: Mutex::new(commands), thread: Some(thread), max_waiting, capacity, context })
     }
 
     /// Prompt and answer together, in tokens: what the model, the settings and the KV cache allow.
@@ -210,7 +213,7 @@ impl Runtime for NativeRuntime {
     }
 
     fn load(&self) -> Load {
-        self.status.load()
+        Load { capacity: Some(self.capacity), ..self.status.load() }
     }
 
     fn takes_video(&self) -> bool {

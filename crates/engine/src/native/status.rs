@@ -78,6 +78,7 @@ impl Status {
             prompt_tokens: self.prompt.load(Relaxed),
             generated_tokens: self.generated.load(Relaxed),
             embedding_hits: self.embedding_hits.load(Relaxed),
+            ..Load::default()
         }
     }
 }
