@@ -1,0 +1,81 @@
+// Builds the page into dist/, each file beside its brotli and gzip form. The same sources give the same bytes.
+import { build } from 'esbuild';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = fileURLToPath(new URL('.', import.meta.url));
+const dist = process.argv[2] ?? join(here, 'dist');
+const LIMIT = 600 * 1024;
+
+rmSync(dist, { recursive: true, force: true });
+mkdirSync(dist, { recursive: true });
+
+const shared = {
+  absWorkingDir: here,
+  bundle: true,
+  minify: true,
+  metafile: true,
+  outdir: dist,
+  entryNames: '[name]-[hash]',
+  chunkNames: '[name]-[hash]',
+  assetNames: '[name]-[hash]',
+  publicPath: '/ui/',
+  target: ['es2022', 'chrome123', 'firefox120', 'safari17.5'],
+  loader: { '.woff2': 'file', '.png': 'file' },
+  legalComments: 'none',
+  logLevel: 'warning',
+};
+
+const output = (result, entry) => {
+  const found = Object.entries(result.metafile.outputs).find(([, o]) => o.entryPoint?.endsWith(entry));
+  return basename(found[0]);
+};
+
+// Every browser that knows this page's CSS reads WOFF2: the two older forms of each font would only weigh.
+const fonts = {
+  name: 'woff2-only',
+  setup: (b) => b.onLoad({ filter: /katex\.css$/ }, (args) => {
+    const css = readFileSync(args.path, 'utf8').replace(/,\s*url\([^)]*\.(?:woff|ttf)\)\s*format\([^)]*\)/g, '');
+    return { contents: css, loader: 'css' };
+  }),
+};
+
+const math = await build({ ...shared, entryPoints: ['node_modules/katex/dist/katex.css'], plugins: [fonts] });
+const app = await build({
+  ...shared,
+  entryPoints: ['src/main.tsx', 'src/style/page.css'],
+  format: 'esm',
+  splitting: true,
+  jsx: 'automatic',
+  jsxImportSource: 'preact',
+  define: { KATEX_CSS: JSON.stringify(`/ui/${output(math, 'katex.css')}`) },
+});
+const frame = await build({ ...shared, entryPoints: ['src/frame.ts'], format: 'iife' });
+
+const page = readFileSync(join(here, 'src/index.html'), 'utf8')
+  .replace('{{script}}', `/ui/${output(app, 'main.tsx')}`)
+  .replace('{{style}}', `/ui/${output(app, 'page.css')}`);
+writeFileSync(join(dist, 'index.html'), page);
+writeFileSync(join(dist, 'preview.html'), `<!doctype html><meta charset="utf-8"><title>Preview</title><script>${readFileSync(join(dist, output(frame, 'frame.ts')), 'utf8').trim()}</script>\n`);
+rmSync(join(dist, output(frame, 'frame.ts')));
+
+let total = 0;
+for (const name of readdirSync(dist).sort()) {
+  const bytes = readFileSync(join(dist, name));
+  if (/\.(woff2|png)$/.test(name)) {
+    total += bytes.length;
+    continue;
+  }
+  const brotli = brotliCompressSync(bytes, { params: { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length } });
+  writeFileSync(join(dist, `${name}.br`), brotli);
+  writeFileSync(join(dist, `${name}.gz`), gzipSync(bytes, { level: 9 }));
+  total += brotli.length;
+  console.log(`${String(bytes.length).padStart(8)} ${String(brotli.length).padStart(7)} br  ${name}`);
+}
+console.log(`${(total / 1024).toFixed(0)} KiB compressed in all`);
+if (total > LIMIT) {
+  console.error(`more than ${LIMIT / 1024} KiB`);
+  process.exit(1);
+}
