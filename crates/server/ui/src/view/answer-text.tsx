@@ -59,6 +59,8 @@ export function AnswerText({ text, extras, hot, onHot, onTime, onPage }: Props) 
     if (!button) return;
     if (button.dataset.time) onTime(Number(button.dataset.time));
     if (button.dataset.page) onPage(Number(button.dataset.page));
+    // The stage that opens above takes its room from here.
+    if (button.classList.contains('jump')) setTimeout(() => button.scrollIntoView({ block: 'nearest' }), 50);
     const code = button.closest('.code')?.querySelector('code')?.textContent ?? '';
     if (button.dataset.act === 'copy') void copy(code);
     if (button.dataset.act === 'preview') previewed.value = code;

@@ -68,7 +68,7 @@ export function App() {
 
   return (
     <>
-      <a class="skip" href="#question">{t('skip')}</a>
+      <a class="skip" href={tab.value === 'chat' ? '#question' : '#server'}>{t(tab.value === 'chat' ? 'skip' : 'skipServer')}</a>
       <header class="bar">
         <button type="button" class="quiet" aria-expanded={left.value} aria-controls="left" onClick={() => toggle(left)}><Icon name="menu" /><span class="sr">{t('leftPanel')}</span></button>
         <h1>vlgate</h1>

@@ -29,6 +29,7 @@ export function Chat() {
     if (!inner) return;
     const observer = new ResizeObserver(() => { if (log.current && follow.current) log.current.scrollTop = log.current.scrollHeight; });
     observer.observe(inner);
+    observer.observe(log.current!);
     return () => observer.disconnect();
   }, []);
   return (

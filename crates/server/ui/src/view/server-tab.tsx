@@ -6,7 +6,6 @@ import { t } from '../i18n/words';
 import { Plot } from './plot';
 
 const [GREEN, BLUE, ORANGE, RED] = ['var(--green)', 'var(--blue)', 'var(--orange)', 'var(--red)'];
-const SLOTS = 151;
 
 const share = (part: Values, whole: Values): Values => part.map((p, i) => {
   const w = whole[i];
@@ -21,11 +20,13 @@ export function ServerTab() {
     return watch();
   }, []);
   const h = moments.value;
+  // A minute at first; the plots grow with what is known.
+  const slots = Math.max(31, h.length);
   const [free, all] = [gauge(h, 'vlgate_kv_blocks_free'), gauge(h, 'vlgate_kv_blocks_total')];
   const [prompt, hits] = [rate(h, 'vlgate_prompt_tokens_total'), rate(h, 'vlgate_prefix_hit_tokens_total')];
   const ready = latest(gauge(h, 'vlgate_ready'));
   return (
-    <main class="server" tabIndex={-1}>
+    <main id="server" class="server" tabIndex={-1}>
       <div class="row between">
         <h2>{t('tabServer')}{server.value.version ? ` · vlgate ${server.value.version}` : ''}</h2>
         <span class={`state ${ready === 1 ? 'good' : ready === 0 ? 'bad' : ''}`}>{t(ready === 1 ? 'ready' : ready === 0 ? 'notReady' : 'unknown')}</span>
@@ -41,12 +42,12 @@ export function ServerTab() {
         </table>
       </div>
       <div class="plots">
-        <Plot slots={SLOTS} title={t('plotRequests')} lines={[{ name: t('runningNow'), values: gauge(h, 'vlgate_requests_running'), colour: GREEN }, { name: t('waitingNow'), values: gauge(h, 'vlgate_requests_waiting'), colour: ORANGE }]} />
-        <Plot slots={SLOTS} title={t('plotTokens')} lines={[{ name: t('generated'), values: rate(h, 'vlgate_generated_tokens_total'), colour: GREEN }, { name: t('read'), values: prompt, colour: BLUE }]} />
-        <Plot slots={SLOTS} title={t('plotBlocks')} most={latest(all)} lines={[{ name: t('used'), values: minus(all, free), colour: BLUE }, { name: t('free'), values: free, colour: GREEN }]} />
-        <Plot slots={SLOTS} title={t('plotCache')} most={100} unit="%" lines={[{ name: t('prefixHits'), values: share(hits, prompt), colour: GREEN }]} />
-        <Plot slots={SLOTS} title={t('plotResponses')} lines={['2xx', '4xx', '5xx'].map((name, i) => ({ name, values: rate(h, 'vlgate_http_responses_total', { class: name }), colour: [GREEN, ORANGE, RED][i] }))} />
-        <Plot slots={SLOTS} title={t('plotImages')} lines={[{ name: t('embeddingHits'), values: rate(h, 'vlgate_embedding_hits_total'), colour: BLUE }]} />
+        <Plot slots={slots} title={t('plotRequests')} lines={[{ name: t('runningNow'), values: gauge(h, 'vlgate_requests_running'), colour: GREEN }, { name: t('waitingNow'), values: gauge(h, 'vlgate_requests_waiting'), colour: ORANGE }]} />
+        <Plot slots={slots} title={t('plotTokens')} lines={[{ name: t('generated'), values: rate(h, 'vlgate_generated_tokens_total'), colour: GREEN }, { name: t('read'), values: prompt, colour: BLUE }]} />
+        <Plot slots={slots} title={t('plotBlocks')} most={latest(all)} lines={[{ name: t('used'), values: minus(all, free), colour: BLUE }, { name: t('free'), values: free, colour: GREEN }]} />
+        <Plot slots={slots} title={t('plotCache')} most={100} unit="%" lines={[{ name: t('prefixHits'), values: share(hits, prompt), colour: GREEN }]} />
+        <Plot slots={slots} title={t('plotResponses')} lines={['2xx', '4xx', '5xx'].map((name, i) => ({ name, values: rate(h, 'vlgate_http_responses_total', { class: name }), colour: [GREEN, ORANGE, RED][i] }))} />
+        <Plot slots={slots} title={t('plotImages')} lines={[{ name: t('embeddingHits'), values: rate(h, 'vlgate_embedding_hits_total'), colour: BLUE }]} />
       </div>
       <details class="all-numbers"><summary>{t('allNumbers')}</summary>
         <div class="table" tabIndex={0}><table><tbody>

@@ -139,12 +139,14 @@ function Numbers({ turn }: { turn: Turn }) {
   const u = s.usage;
   const images = (u?.prompt_tokens_details?.image_tokens ?? 0) + (u?.prompt_tokens_details?.video_tokens ?? 0);
   const cached = u?.prompt_tokens_details?.cached_tokens ?? 0;
+  const apart = [images > 0 && t('imageTokens', { n: String(images) }), cached > 0 && t('cachedTokens', { n: String(cached) })].filter(Boolean);
   const context = modelInfo(turn.params?.model ?? '')?.context_length;
   return (
     <span class="numbers">
       {s.speed !== undefined && <span>{s.speed.toFixed(1)} {t('perSecond')}</span>}
       {s.first !== undefined && <span title={t('firstToken')}>{t('firstShort')} {s.first < 1000 ? `${Math.round(s.first)} ms` : `${(s.first / 1000).toFixed(1)} s`}</span>}
-      {u && <span>{t('usage', { prompt: String(u.prompt_tokens), out: String(u.completion_tokens) })}{images > 0 && `, ${t('imageTokens', { n: String(images) })}`}{cached > 0 && `, ${t('cachedTokens', { n: String(cached) })}`}</span>}
+      {u && <span>{t('usageRead', { n: String(u.prompt_tokens) })}{apart.length > 0 && ` (${apart.join(', ')})`}</span>}
+      {u && <span>{t('usageOut', { n: String(u.completion_tokens) })}</span>}
       {u && context ? <span class="context"><meter min={0} max={context} value={u.total_tokens} aria-label={t('contextUse')} />{t('contextShare', { n: ((u.total_tokens / context) * 100).toFixed(u.total_tokens / context < 0.1 ? 1 : 0) })}</span> : null}
     </span>
   );
