@@ -8,15 +8,15 @@ const near = (a, b) => a.every((n, i) => Math.abs(n - b[i]) <= 12);
 test('boxes and points are drawn where the answer says, to the pixel', async () => {
   const it = await ui.open();
   const { page } = it;
-  await it.add(asFile('two.png', picture(400, 300, [[40, 60, 100, [255, 0, 0]]])));
+  await it.add(asFile('two.png', picture(400, 300, [[40, 60, 120, [255, 0, 0]]])));
   await it.say('boxes');
   await page.mouse.move(5, 400);
   const shot = await pixels(page, page.locator('.picture'));
   assert.deepEqual([shot.width, shot.height], [400, 300]);
   const [blue, green, white] = [[10, 132, 255], [18, 161, 80], [255, 255, 255]];
-  // [500, 500, 900, 900] of 400x300 is 200..360 by 150..270; the line is three pixels inside.
-  for (const [x, y] of [[201, 200], [358, 200], [250, 151], [250, 268]]) assert.ok(near(shot.at(x, y), blue), `blue at ${x},${y}: ${shot.at(x, y)}`);
-  for (const [x, y] of [[197, 200], [205, 200], [363, 200], [280, 210], [280, 273]]) assert.ok(near(shot.at(x, y), white), `white at ${x},${y}: ${shot.at(x, y)}`);
+  // [500, 500, 800, 900] of 400x300 is 200..320 by 150..270; the line is three pixels inside.
+  for (const [x, y] of [[201, 200], [318, 200], [250, 151], [250, 268]]) assert.ok(near(shot.at(x, y), blue), `blue at ${x},${y}: ${shot.at(x, y)}`);
+  for (const [x, y] of [[197, 200], [205, 200], [323, 200], [280, 210], [280, 273]]) assert.ok(near(shot.at(x, y), white), `white at ${x},${y}: ${shot.at(x, y)}`);
   assert.ok(near(shot.at(300, 75), green), `point: ${shot.at(300, 75)}`);
   assert.ok(!near(shot.at(41, 120), white) && near(shot.at(100, 120), [255, 0, 0]), 'first box around the red square');
   assert.deepEqual(await page.locator('.chip').allInnerTexts(), ['red square', 'blue square', 'a point', 'left one']);
@@ -32,9 +32,9 @@ test('boxes and points are drawn where the answer says, to the pixel', async () 
 
   // A chip opens the picture with its part marked, ready to ask about.
   await page.click('.chip:has-text("blue square")');
-  assert.equal(await page.locator('.crop label:has-text("right") input').inputValue(), '900');
+  assert.equal(await page.locator('.crop label:has-text("right") input').inputValue(), '800');
   await page.click('text=Ask about this part');
-  await page.waitForSelector('.composer [aria-label="Open two [500 500 900 900].png"]');
+  await page.waitForSelector('.composer [aria-label="Open two [500 500 800 900].png"]');
   await it.close();
 });
 

@@ -193,8 +193,9 @@ async function read(c: Signal<Conversation>, id: string, body: ReadableStream<Ui
     throw new Dropped((error as Error).message);
   } finally {
     const tokens = usage?.completion_tokens ?? pieces;
+    // What came in one burst says nothing about speed.
     const seconds = first === undefined ? 0 : (last - first) / 1000;
-    const stats = { first: first === undefined ? undefined : first - sent, speed: seconds > 0 && tokens > 1 ? (tokens - 1) / seconds : undefined, usage };
+    const stats = { first: first === undefined ? undefined : first - sent, speed: seconds > 0.05 && tokens > 1 ? (tokens - 1) / seconds : undefined, usage };
     next = { ...next, stats: first === undefined && !usage ? next.stats : stats };
     show();
   }

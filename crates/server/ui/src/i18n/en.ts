@@ -152,6 +152,7 @@ export const en = {
   send: 'Send',
   sendResults: 'Send the results',
   serverDefault: 'default',
+  settingsWrong: 'One of the settings on the right is not valid.',
   shoot: 'Take the photo',
   side_bottom: 'bottom',
   side_left: 'left',

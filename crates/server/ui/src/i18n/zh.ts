@@ -154,6 +154,7 @@ export const zh: Record<keyof typeof en, string> = {
   send: '发送',
   sendResults: '发送结果',
   serverDefault: '默认',
+  settingsWrong: '右侧有一项参数无效。',
   shoot: '拍照',
   side_bottom: '下',
   side_left: '左',

@@ -1,5 +1,6 @@
 // Files on their way in: what they are, how big they are, and where their bytes are kept.
 import { signal } from '@preact/signals';
+import { server } from '../api/client';
 import { t } from '../i18n/words';
 import { getBlob, putBlob } from '../state/database';
 import { newId, type Attachment, type Kind } from '../state/tree';
@@ -29,9 +30,12 @@ function classify(name: string, type: string): { kind: Kind; type: string } | un
 export async function take(files: Iterable<File>): Promise<void> {
   for (const file of files) {
     const kind = classify(file.name, file.type);
+    // Base64 makes four bytes of three.
+    const whole = ((server.peek().limits?.body_bytes ?? Infinity) / MIB) * 0.74;
+    const limit = kind ? Math.floor(Math.min(LIMITS[kind.kind], whole)) : 0;
     if (!kind) toast(t('notTaken', { name: file.name }), 'bad');
     else if (file.size === 0) toast(t('emptyFile', { name: file.name }), 'bad');
-    else if (file.size > LIMITS[kind.kind] * MIB) toast(t('tooBig', { name: file.name, size: megabytes(file.size), limit: String(LIMITS[kind.kind]) }), 'bad');
+    else if (file.size > limit * MIB) toast(t('tooBig', { name: file.name, size: megabytes(file.size), limit: String(limit) }), 'bad');
     else pending.value = [...pending.value, await keep(file, file.name || t('pasted'), kind.kind, kind.type)];
   }
 }

@@ -37,7 +37,7 @@ export function MarkedPicture({ pictures, marks, hot, onHot }: Props) {
               <button type="button" class={`chip ${hot === indices[n] ? 'hot' : ''}`} style={{ '--colour': colourOf(indices[n]) }} title={t('lookAtPart')}
                 aria-label={`${m.label || t(m.kind)}: ${m.at.slice(0, m.kind === 'box' ? 4 : 2).map(Math.round).join(', ')}`}
                 onMouseEnter={() => onHot(indices[n])} onMouseLeave={() => onHot(undefined)} onFocus={() => onHot(indices[n])} onBlur={() => onHot(undefined)}
-                onClick={() => show(file, [m], m.kind === 'box' ? m.at : undefined)}>{m.label || `${t(m.kind)} ${indices[n] + 1}`}</button>
+                onClick={() => show(file, { marks: [m], indices: [indices[n]], part: m.kind === 'box' ? m.at : undefined })}>{m.label || `${t(m.kind)} ${indices[n] + 1}`}</button>
             </li>
           ))}
         </ul>

@@ -1,6 +1,6 @@
 // One turn: a question with its files, an answer with all that hangs on it, or what a tool said.
 import type { Signal } from '@preact/signals';
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { ask, countdown, isRunning, resume } from '../api/answer';
 import { modelInfo } from '../api/client';
 import { change } from '../state/library';
@@ -90,7 +90,7 @@ function Answer(props: Props) {
   const [clip] = filesBefore(c.value, turn, 'video');
   const [document_] = filesBefore(c.value, turn, 'pdf');
   const inCalls = (turn.toolCalls ?? []).map((call) => call.arguments).join('\n');
-  const marks = [...findMarks(turn.text), ...findMarks(inCalls)];
+  const marks = useMemo(() => [...findMarks(turn.text), ...findMarks(inCalls)], [turn.text, inCalls]);
   const working = ['waiting', 'streaming', 'busy', 'reconnecting'].includes(turn.status ?? '');
   const busy = isRunning(c.value);
   const cutOff = turn.text !== '' && !turn.toolCalls?.length && (turn.status === 'stopped' || turn.status === 'failed' || turn.finish === 'length');

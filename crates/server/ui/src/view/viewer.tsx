@@ -18,6 +18,8 @@ import { useUrl } from './thumb';
 interface Shown {
   file: Attachment;
   marks?: Mark[];
+  /** Their places in the answer, which give them their colours. */
+  indices?: number[];
   /** The part that is marked at first. */
   part?: Part;
 }
@@ -26,8 +28,8 @@ type Part = [number, number, number, number];
 const open = signal<Shown | undefined>(undefined);
 
 /** Clips and documents go on the stage above the chat, pictures into a dialog. */
-export function show(file: Attachment, marks?: Mark[], part?: Part): void {
-  if (file.kind === 'image') open.value = { file, marks, part };
+export function show(file: Attachment, more: Omit<Shown, 'file'> = {}): void {
+  if (file.kind === 'image') open.value = { file, ...more };
   else stage.value = { file };
 }
 
@@ -35,7 +37,7 @@ export function Viewer() {
   return open.value ? <Open key={open.value.file.id} {...open.value} /> : null;
 }
 
-function Open({ file, marks = [], part: first }: Shown) {
+function Open({ file, marks = [], indices, part: first }: Shown) {
   const url = useUrl(file);
   const [part, setPart] = useState<Part | undefined>(first);
   const [broken, setBroken] = useState(false);
@@ -52,7 +54,7 @@ function Open({ file, marks = [], part: first }: Shown) {
     <Dialog wide title={file.name} onClose={close}>
       {file.url ? <p>{t('remotePicture')} <a href={file.url} target="_blank" rel="noopener noreferrer">{file.url}</a></p>
         : broken ? <p>{t('cannotShow')}</p>
-        : url && <Cropper url={url} name={file.name} marks={marks} part={part} onPart={setPart} onBroken={() => setBroken(true)} />}
+        : url && <Cropper url={url} name={file.name} marks={marks} indices={indices} part={part} onPart={setPart} onBroken={() => setBroken(true)} />}
       <dl class="facts">
         {file.size > 0 && <div><dt>{t('fileSize')}</dt><dd>{megabytes(file.size)}</dd></div>}
         {file.width && <div><dt>{t('pixels')}</dt><dd>{file.width} × {file.height}</dd></div>}
@@ -78,7 +80,7 @@ function Open({ file, marks = [], part: first }: Shown) {
   );
 }
 
-function Cropper({ url, name, marks, part, onPart, onBroken }: { url: string; name: string; marks: Mark[]; part?: Part; onPart: (p?: Part) => void; onBroken: () => void }) {
+function Cropper({ url, name, marks, indices, part, onPart, onBroken }: { url: string; name: string; marks: Mark[]; indices?: number[]; part?: Part; onPart: (p?: Part) => void; onBroken: () => void }) {
   const box = useRef<HTMLDivElement>(null);
   const from = useRef<[number, number] | undefined>(undefined);
   const at = (e: PointerEvent): [number, number] => {
@@ -100,7 +102,7 @@ function Cropper({ url, name, marks, part, onPart, onBroken }: { url: string; na
   return (
     <div ref={box} class="cropper" onPointerDown={(e) => { from.current = at(e); onPart(undefined); e.preventDefault(); }} onPointerMove={move}>
       <img src={url} alt={name} draggable={false} onError={onBroken} />
-      <Overlay marks={marks} />
+      <Overlay marks={marks} indices={indices} />
       {part && <div class="crop-box" style={{ left: `${part[0] / 10}%`, top: `${part[1] / 10}%`, width: `${(part[2] - part[0]) / 10}%`, height: `${(part[3] - part[1]) / 10}%` }} />}
     </div>
   );
