@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 const ui = fileURLToPath(new URL('../../crates/server/ui/', import.meta.url));
 const policy = (name) => readFileSync(join(ui, `policy-${name}.txt`), 'utf8').trim();
-const TYPES = { '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.woff2': 'font/woff2', '.png': 'image/png' };
+const TYPES = { '.txt': 'text/plain; charset=utf-8', '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.woff2': 'font/woff2', '.png': 'image/png' };
 
 const BOXES = 'Two things:\n\n```json\n[\n  {"bbox_2d": [100, 200, 400, 600], "label": "red square"},\n  {"bbox_2d": [500, 500, 800, 900], "label": "blue square"},\n  {"point_2d": [750, 250], "label": "a point"}\n]\n```\n\nThe <ref>left one</ref><box>(100,200),(400,600)</box> is red.';
 const CODE = 'First `src/main.py`:\n\n```python\n# src/main.py\nprint("hello")\n```\n\nThen a page:\n\n```html\n<!doctype html><style>p{color:rgb(1,2,3)}</style><p id="p">start</p><script>document.getElementById("p").textContent = "alive " + origin + (() => { try { return parent.document.title } catch { return " alone" } })()</script>\n```\n\nAnd\n\n```rust\nfn main() {}\n```\n\n```../../etc/passwd.sh\necho no\n```\n';

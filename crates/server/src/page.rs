@@ -61,9 +61,9 @@ fn send(request: &HttpRequest, name: &str) -> HttpResponse {
         let message = format!("Invalid URL ({} {})", request.method(), request.path());
         return refuse(&ApiError::new(404, "invalid_request_error", "unknown_url", message));
     };
-    // A name with a hash always means the same bytes; the two pages without one are asked for anew.
-    let page = file.kind.starts_with("text/html");
-    let caching = if page { "no-cache" } else { "public, max-age=31536000, immutable" };
+    // A name with a hash always means the same bytes; the files without one are asked for anew.
+    let named = matches!(name, "index.html" | "preview.html" | "licences.txt");
+    let caching = if named { "no-cache" } else { "public, max-age=31536000, immutable" };
     let policy = if name == "preview.html" { PREVIEW_POLICY } else { PAGE_POLICY };
     let sent = |name: header::HeaderName| request.headers().get(name).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let known = sent(header::IF_NONE_MATCH).split(',').any(|tag| tag.trim().trim_start_matches("W/") == file.tag);

@@ -62,7 +62,17 @@ writeFileSync(join(dist, 'index.html'), page);
 writeFileSync(join(dist, 'preview.html'), `<!doctype html><meta charset="utf-8"><title>Preview</title><script>${readFileSync(join(dist, output(frame, 'frame.ts')), 'utf8').trim()}</script>\n`);
 rmSync(join(dist, output(frame, 'frame.ts')));
 
-const TYPES = { html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8', woff2: 'font/woff2', png: 'image/png' };
+// The libraries that are built in want their licences to go along.
+const inputs = [math, app].flatMap((r) => Object.keys(r.metafile.inputs));
+const packages = [...new Set(inputs.map((i) => i.match(/node_modules\/((?:@[^/]+\/)?[^/]+)/)?.[1]).filter(Boolean))].sort();
+const licences = packages.map((name) => {
+  const at = join(here, 'node_modules', name);
+  const file = readdirSync(at).find((f) => /^licen[cs]e/i.test(f));
+  return `${name} ${JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')).version}\n\n${file ? readFileSync(join(at, file), 'utf8').trim() : JSON.parse(readFileSync(join(at, 'package.json'), 'utf8')).license}\n`;
+});
+writeFileSync(join(dist, 'licences.txt'), licences.join(`\n${'-'.repeat(80)}\n\n`));
+
+const TYPES = { txt: 'text/plain; charset=utf-8', html: 'text/html; charset=utf-8', js: 'text/javascript; charset=utf-8', css: 'text/css; charset=utf-8', woff2: 'font/woff2', png: 'image/png' };
 const rows = [];
 let total = 0;
 for (const name of readdirSync(dist).sort()) {

@@ -89,6 +89,7 @@ export const en = {
   keyTab: 'The key is forgotten when this tab is closed.',
   language: 'Language',
   leftPanel: 'Files and conversations',
+  licences: 'Licences of what this page is built with',
   load: 'Load',
   loaded: 'Conversations loaded: {n}.',
   lookAtPart: 'Look at this part',

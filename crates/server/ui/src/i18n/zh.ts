@@ -91,6 +91,7 @@ export const zh: Record<keyof typeof en, string> = {
   keyTab: '关闭此标签页后密钥即被清除。',
   language: '语言',
   leftPanel: '文件与对话',
+  licences: '本页面所用组件的许可证',
   load: '载入',
   loaded: '已载入 {n} 个对话。',
   lookAtPart: '查看此部分',

@@ -51,6 +51,7 @@ export function ParamsPanel() {
       </label>
       <label class="check"><input type="checkbox" checked={keepKey.value} onChange={(e) => { keepKey.value = e.currentTarget.checked; }} /><span>{t('keepKey')}</span></label>
       <p class="faint">{t(keepKey.value ? 'keyKept' : 'keyTab')}</p>
+      <p class="faint"><a href="/ui/licences.txt" target="_blank" rel="noopener">{t('licences')}</a></p>
     </section>
   );
 }
