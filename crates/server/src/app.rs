@@ -8,7 +8,7 @@ use vlgate_engine::Engine;
 use vlgate_media::Resolver;
 use vlgate_openai::ApiError;
 
-use crate::{ServerConfig, State, chat, door, health, models, openapi, rate, reply::refuse};
+use crate::{ServerConfig, State, chat, door, health, models, openapi, page, rate, reply::refuse};
 
 /// Serves until SIGTERM or SIGINT; requests that run may finish within 30 seconds.
 ///
@@ -68,7 +68,9 @@ pub fn routes(cfg: &mut web::ServiceConfig, state: &web::Data<State>) {
         .service(only("/openapi.json", web::get().to(openapi::document)))
         .service(only("/docs", web::get().to(openapi::viewer)))
         .service(only("/metrics", web::get().to(health::metrics)))
-        .service(only("/", web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(health::page)))
+        .service(only("/", web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(page::index)))
+        .service(only("/ui/{name}", web::get().to(page::file)))
+        .service(only("/server.json", web::get().to(page::server)))
         .default_service(web::to(unknown));
 }
 

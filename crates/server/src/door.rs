@@ -34,6 +34,7 @@ pub async fn pass<B: MessageBody + 'static>(
     request.extensions_mut().insert(RequestId(id.clone()));
     let (method, path) = (request.method().clone(), request.path().to_owned());
     let open = matches!(path.as_str(), "/livez" | "/readyz" | "/health" | "/" | "/openapi.json" | "/docs")
+        || path.starts_with("/ui/")
         || method == "OPTIONS";
     let reserved = if open { Ok(None) } else { reserve(&state, &request).map(Some) };
     let mut response = match reserved {

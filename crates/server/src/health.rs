@@ -1,4 +1,4 @@
-//! Probes, numbers, and the page that says what runs here.
+//! Probes and numbers.
 
 use std::{fmt::Write, sync::atomic::Ordering};
 
@@ -56,35 +56,4 @@ pub async fn metrics(state: web::Data<State>) -> HttpResponse {
         );
     }
     HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text)
-}
-
-/// `GET /`.
-pub async fn page(state: web::Data<State>) -> HttpResponse {
-    let escape = |s: &str| s.replace('&', "&amp;").replace('<', "&lt;");
-    let models: String = state
-        .engine
-        .models()
-        .iter()
-        .map(|m| {
-            format!(
-                "<li><code>{}</code>: {} tokens of context, runtime {}, quantisation {}</li>",
-                escape(&m.id),
-                m.context_length,
-                escape(&m.runtime),
-                escape(&m.quantization)
-            )
-        })
-        .collect();
-    let html = format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'><title>vlgate</title>\
-         <style>body{{font:16px/1.5 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem}}pre{{background:#8881;padding:1rem;overflow:auto}}:root{{color-scheme:light dark}}</style>\
-         <h1>vlgate</h1><p>An OpenAI-compatible gateway for Qwen3-VL is running here. Point your client's base URL at <code>/v1</code>.</p>\
-         <h2>Models</h2><ul>{models}</ul><h2>Try it</h2><pre>curl {host}/v1/chat/completions -H 'content-type: application/json' -d '\
-         {{\"model\":\"gpt-4o\",\"messages\":[{{\"role\":\"user\",\"content\":[{{\"type\":\"image_url\",\"image_url\":{{\"url\":\"data:image/png;base64,...\"}}}},{{\"type\":\"text\",\"text\":\"What is this?\"}}]}}]}}'</pre>",
-        host = format_args!("http://{}:{}", escape(&state.config.host), state.config.port),
-    );
-    HttpResponse::Ok()
-        .content_type("text/html; charset=utf-8")
-        .insert_header(("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'"))
-        .body(html)
 }

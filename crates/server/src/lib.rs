@@ -7,6 +7,7 @@ mod door;
 mod health;
 mod models;
 mod openapi;
+mod page;
 mod rate;
 mod reply;
 mod state;

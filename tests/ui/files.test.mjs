@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { asFile, clip, pdf, picture, setUp } from './page.mjs';
+
+const ui = setUp();
+const RED = [255, 0, 0];
+
+test('several files at once: thumbnails, what the model sees, removal; the request holds the right parts', async () => {
+  const it = await ui.open();
+  const { page } = it;
+  await it.add(asFile('a.png', picture(640, 480, [[0, 0, 100, RED]])), pdf, clip);
+  assert.equal(await page.locator('#left .thumb img').count(), 1);
+  await page.click('#left [aria-label="Open a.png"]');
+  assert.match(await page.locator('dialog .facts').innerText(), /640 × 480[\s\S]*640 × 480 = 300 tokens/);
+  await page.keyboard.press('Escape');
+  await page.click('#left [aria-label="Remove clip.mp4"]');
+  await it.say('What is in these?');
+  const parts = it.mock.state.requests[0].messages[0].content;
+  assert.deepEqual(parts.map((p) => p.type), ['image_url', 'file', 'text']);
+  assert.match(parts[0].image_url.url, /^data:image\/png;base64,iVBOR/);
+  assert.equal(parts[1].file.filename, 'two-pages.pdf');
+  assert.match(parts[1].file.file_data, /^data:application\/pdf;base64,JVBERi/);
+  assert.equal(await page.locator('.composer .thumb').count(), 0);
+  assert.equal(await page.locator('.question .thumb').count(), 2);
+  await it.add(clip);
+  await it.say('And this?');
+  assert.match(it.mock.state.requests[1].messages[2].content[0].video_url.url, /^data:video\/mp4;base64,/);
+  await it.close();
+});
+
+test('paste and drop', async () => {
+  const it = await ui.open();
+  const bytes = [...picture(40, 30, [[5, 5, 10, RED]])];
+  for (const [kind, name] of [['paste', 'pasted.png'], ['drop', 'dropped.png']]) {
+    await it.page.evaluate(([kind, name, bytes]) => {
+      const data = new DataTransfer();
+      data.items.add(new File([new Uint8Array(bytes)], name, { type: 'image/png' }));
+      const event = kind === 'paste' ? new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }) : new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true });
+      document.querySelector('#question').dispatchEvent(event);
+    }, [kind, name, bytes]);
+    await it.page.waitForSelector(`.composer [aria-label="Open ${name}"]`);
+  }
+  await it.say('Both?');
+  assert.equal(it.mock.state.requests[0].messages[0].content.length, 3);
+  await it.close();
+});
+
+test('an address goes to the server as it is and is never fetched by the page', async () => {
+  const it = await ui.open();
+  const { page } = it;
+  await page.fill('[aria-label="Address of a picture"]', 'not an address');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('text=That is no http or https address.');
+  await page.fill('[aria-label="Address of a picture"]', 'https://example.com/cat.jpg');
+  await page.keyboard.press('Enter');
+  await page.click('#left [aria-label="Open cat.jpg"]');
+  await page.waitForSelector('dialog a[href="https://example.com/cat.jpg"]');
+  await page.keyboard.press('Escape');
+  await it.say('boxes there?');
+  assert.equal(it.mock.state.requests[0].messages[0].content[0].image_url.url, 'https://example.com/cat.jpg');
+  await page.waitForSelector('text=nothing can be drawn on it');
+  await it.close();
+});
+
+test('a photo from the camera', async () => {
+  const it = await ui.open();
+  await it.page.click('[aria-label="Take a photo"]');
+  await it.page.click('dialog button:has-text("Take the photo"):not([disabled])');
+  await it.page.waitForSelector('.composer .thumb img');
+  await it.say('Who is it?');
+  assert.match(it.mock.state.requests[0].messages[0].content[0].image_url.url, /^data:image\/jpeg;base64,\/9j\//);
+  await it.close();
+});
+
+test('what cannot be used is said by name', async () => {
+  const it = await ui.open();
+  await it.page.setInputFiles('#file-input', [asFile('notes.txt', Buffer.from('x'), 'text/plain'), asFile('nothing.png', Buffer.alloc(0))]);
+  await it.page.waitForSelector('.toast:has-text("notes.txt: only pictures, clips and PDF")');
+  await it.page.waitForSelector('.toast:has-text("nothing.png is empty")');
+  await it.close();
+});
+
+test('crop and ask: by hand and by numbers', async () => {
+  const it = await ui.open();
+  const { page } = it;
+  await it.add(asFile('big.png', picture(400, 400, [[200, 200, 200, RED]])));
+  await page.click('#left [aria-label="Open big.png"]');
+  const box = await page.locator('.cropper img').boundingBox();
+  await page.mouse.move(box.x + box.width / 2, box.y + box.height / 2);
+  await page.mouse.down();
+  await page.mouse.move(box.x + box.width - 2, box.y + box.height - 2, { steps: 4 });
+  await page.mouse.up();
+  const side = (name) => page.locator(`.crop label:has-text("${name}") input`);
+  assert.ok(Math.abs(Number(await side('left').inputValue()) - 500) <= 5);
+  await side('left').fill('500');
+  await side('top').fill('500');
+  await side('right').fill('1000');
+  await side('bottom').fill('1000');
+  await page.click('text=Ask about this part');
+  await page.waitForSelector('.composer [aria-label^="Open big [500 500 1000 1000].png"]');
+  await it.say('What colour?');
+  const url = it.mock.state.requests[0].messages[0].content[1].image_url.url;
+  const size = await page.evaluate(async (u) => { const i = new Image(); i.src = u; await i.decode(); const c = new OffscreenCanvas(i.width, i.height).getContext('2d'); c.drawImage(i, 0, 0); return [i.width, i.height, ...c.getImageData(5, 5, 1, 1).data]; }, url);
+  assert.deepEqual(size, [200, 200, 255, 0, 0, 255]);
+  await it.close();
+});
