@@ -162,18 +162,21 @@ impl Kernel for Pack {
         unsafe {
             match form {
                 Form::Float if rows == 1 => std::ptr::copy_nonoverlapping(x, out.cast(), k),
+                // In short stretches, so that what is written stays in the first-level cache until all rows are there.
                 Form::Float => {
-                    for r in 0..rows {
-                        for i in 0..k {
-                            out.cast::<f32>().add(i * rows + r).write(x.add(r * k + i).read());
+                    for start in (0..k).step_by(16) {
+                        for r in 0..rows {
+                            for i in start..k.min(start + 16) {
+                                out.cast::<f32>().add(i * rows + r).write(x.add(r * k + i).read());
+                            }
                         }
                     }
                 }
                 Form::Int { group } => {
-                    for r in 0..rows {
-                        for g in 0..k.div_ceil(group) {
-                            let len = group.min(k - g * group);
-                            let at = out.add(g * rows * (group + 8));
+                    for g in 0..k.div_ceil(group) {
+                        let len = group.min(k - g * group);
+                        let at = out.add(g * rows * (group + 8));
+                        for r in 0..rows {
                             pack_group::<S>(x.add(r * k + g * group), len, group, rows, r, at);
                         }
                     }

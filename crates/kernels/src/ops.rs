@@ -56,7 +56,7 @@ pub fn layer_norm(pool: &Pool, x: &[f32], weight: &[f32], bias: &[f32], eps: f32
 
 fn norm(pool: &Pool, x: *const f32, len: usize, weight: &[f32], bias: Option<&[f32]>, eps: f32, out: &mut [f32]) {
     let n = weight.len();
-    assert!(n > 0 && len % n == 0 && out.len() == len, "norm of {len} floats by {n}");
+    assert!(n > 0 && len.is_multiple_of(n) && out.len() == len, "norm of {len} floats by {n}");
     assert!(bias.is_none_or(|b| b.len() == n), "bias of a norm");
     let (x, out) = (SendPtr(x.cast_mut()), SendPtr(out.as_mut_ptr()));
     by_rows(pool, len / n, n, |first, rows| {
@@ -215,7 +215,7 @@ pub fn silu_mul(pool: &Pool, gate: &[f32], up: &[f32], out: &mut [f32]) {
 /// # Panics
 /// When lengths disagree.
 pub fn silu_mul_rows(pool: &Pool, gate_up: &[f32], n: usize, out: &mut [f32]) {
-    assert!(n > 0 && gate_up.len() == 2 * out.len() && out.len() % n == 0, "silu_mul_rows");
+    assert!(n > 0 && gate_up.len() == 2 * out.len() && out.len().is_multiple_of(n), "silu_mul_rows");
     let (x, o) = (SendPtr(gate_up.as_ptr().cast_mut()), SendPtr(out.as_mut_ptr()));
     by_rows(pool, out.len() / n, n, |first, rows| {
         for row in first..first + rows {
@@ -244,7 +244,7 @@ pub fn add(pool: &Pool, x: &mut [f32], y: &[f32]) {
 /// When `x` is no whole number of rows.
 pub fn add_row(pool: &Pool, x: &mut [f32], y: &[f32]) {
     let n = y.len();
-    assert!(n > 0 && x.len() % n == 0, "add_row");
+    assert!(n > 0 && x.len().is_multiple_of(n), "add_row");
     let (rows, o) = (x.len() / n, SendPtr(x.as_mut_ptr()));
     by_rows(pool, rows, n, |first, rows| {
         for row in first..first + rows {
@@ -310,7 +310,10 @@ fn binary(pool: &Pool, op: Binary, a: *const f32, b: *const f32, out: *mut f32, 
 /// When lengths disagree.
 pub fn rope_half(pool: &Pool, x: &mut [f32], heads: usize, head_dim: usize, cos: &[f32], sin: &[f32]) {
     let (width, half) = (heads * head_dim, head_dim / 2);
-    assert!(width > 0 && head_dim % 2 == 0 && x.len() % width == 0, "rope of {heads} heads of {head_dim}");
+    assert!(
+        width > 0 && head_dim.is_multiple_of(2) && x.len().is_multiple_of(width),
+        "rope of {heads} heads of {head_dim}"
+    );
     let rows = x.len() / width;
     assert!(cos.len() == rows * half && sin.len() == rows * half, "rope tables");
     let x = SendPtr(x.as_mut_ptr());

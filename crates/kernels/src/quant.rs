@@ -4,7 +4,7 @@
 
 use half::bf16;
 
-/// Weights per scale along K, 8-bit. Chosen by measurement, see `crates/kernels/benches/README.md`.
+/// Weights per scale along K, 8-bit. Chosen by measurement, see `benches/README.md`.
 pub const GROUP_Q8: usize = 64;
 /// Weights per scale along K, 4-bit.
 pub const GROUP_Q4: usize = 32;

@@ -100,6 +100,9 @@ const HEADER: usize = 64;
 impl Weight {
     /// Packs `n` rows of `k` numbers. `fill(row, out)` writes row `row` into `out` (`k` floats); it is called once for each
     /// row, from several threads, in no order.
+    ///
+    /// # Panics
+    /// When `n` or `k` is 0.
     pub fn pack(
         pool: &Pool,
         kind: Kind,
@@ -107,6 +110,7 @@ impl Weight {
         k: usize,
         fill: &(dyn Fn(usize, &mut [f32]) + Sync),
     ) -> Result<Self, Error> {
+        assert!(n > 0 && k > 0, "a weight of {n} x {k}");
         let mut buffer = Buffer::zeroed(Self::bytes_for(kind, n, k))?;
         let stride = Self::panel_bytes(kind, k);
         let base = SendPtr(buffer.bytes_mut().as_mut_ptr());
@@ -230,12 +234,12 @@ impl Weight {
     /// The file must not change while the map lives.
     pub fn from_mapped(map: &Arc<Mmap>, offset: usize) -> Result<(Self, usize), Error> {
         let header = map.get(offset..offset.saturating_add(HEADER)).ok_or(Error::Format("cut off"))?;
-        if !header.starts_with(MAGIC) || offset % HEADER != 0 {
+        if !header.starts_with(MAGIC) || !offset.is_multiple_of(HEADER) {
             return Err(Error::Format("another version, or not a weight"));
         }
         let number = |at: usize| {
             let bytes = header.get(at..at + 8).and_then(|b| b.try_into().ok()).map_or(0, u64::from_le_bytes);
-            usize::try_from(bytes).ok().filter(|n| *n < 1 << 31).ok_or(Error::Format("impossible size"))
+            usize::try_from(bytes).ok().filter(|n| (1..1 << 31).contains(n)).ok_or(Error::Format("impossible size"))
         };
         let kind = Kind::from_code(header[8]).ok_or(Error::Format("unknown kind"))?;
         let (n, k) = (number(16)?, number(24)?);
@@ -278,9 +282,9 @@ fn pack_row(kind: Kind, row: &[f32], lane: usize, panel: &mut [u8]) {
             Kind::Q4 => {
                 let scale = q4(w, &mut q[..GROUP_Q4]);
                 out[scale_at..scale_at + 2].copy_from_slice(&scale.to_le_bytes());
-                for j in 0..GROUP_Q4 {
+                for (j, q) in q.iter().enumerate().take(GROUP_Q4) {
                     let (byte, shift) = q4_at(lane, j);
-                    out[byte] |= q[j] << shift;
+                    out[byte] |= q << shift;
                 }
             }
         }

@@ -1,4 +1,5 @@
 //! Attention over the paged cache and within pictures, at every level, against f64.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::too_many_arguments, missing_docs)]
 
 mod common;
 

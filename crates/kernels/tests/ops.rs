@@ -1,4 +1,5 @@
 //! The small operations at every level against f64.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::too_many_arguments, missing_docs)]
 
 mod common;
 

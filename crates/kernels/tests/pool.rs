@@ -1,4 +1,5 @@
 //! The pool: each task once, panics come back, forks nest.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::too_many_arguments, missing_docs)]
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -1,7 +1,7 @@
 //! One tile of queries against a stretch of the cache: scores, online softmax and weighted values, a chunk of context at a
 //! time, so that nothing quadratic is ever stored.
-// Indices are bounded by the const generics and by the sizes of `Scratch`.
-#![allow(clippy::indexing_slicing)]
+// Indices are bounded by the const generics. Loops over the registers of a microtile read best with the index in sight.
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop, clippy::too_many_arguments)]
 
 use super::kv::{KvKind, KvLayout};
 use crate::Level;

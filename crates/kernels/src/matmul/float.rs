@@ -1,5 +1,7 @@
 //! f32 and bf16 weights: a tile of rows by two vectors of outputs in registers, one fused multiply-add after the other
 //! along K.
+// Indices are bounded by the const generics. Loops over the registers of a microtile read best with the index in sight.
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)]
 
 use super::{PanelJob, emit};
 use crate::Level;
@@ -8,25 +10,28 @@ use crate::weight::PANEL;
 
 /// K is summed in blocks of this many, each from zero, and the blocks' sums are added in order: the sum's rounding error
 /// grows with the block and not with K, and a block of a panel stays in the second-level cache.
-const BLOCK: usize = 512;
+pub(super) const BLOCK: usize = 512;
 
-/// One panel of f32 (or bf16) weights against all tiles.
+/// Panels of f32 (or bf16) weights against all tiles.
 ///
 /// # Safety
 /// As [`PanelJob`] says, and the processor has `level`.
-pub(super) unsafe fn panel<const BF16: bool>(level: Level, job: &PanelJob) {
+pub(super) unsafe fn panels<const BF16: bool>(level: Level, job: &PanelJob) {
     for start in (0..job.k).step_by(BLOCK) {
         let end = job.k.min(start + BLOCK);
         for t in 0..job.tiles.count() {
             let (first, rows) = job.tiles.get(t);
-            let at = (job, first, start, end);
-            // SAFETY: a tile that exists, and a stretch of K.
-            unsafe {
-                match rows {
-                    1 => dispatch_float(level, Tile::<BF16, 1>(at)),
-                    2 => dispatch_float(level, Tile::<BF16, 2>(at)),
-                    4 => dispatch_float(level, Tile::<BF16, 4>(at)),
-                    _ => dispatch_float(level, Tile::<BF16, 8>(at)),
+            for p in 0..job.panels {
+                // SAFETY: a panel and a tile that exist, and a stretch of K.
+                unsafe {
+                    let job = job.only(p);
+                    let at = (&job, first, start, end);
+                    match rows {
+                        1 => dispatch_float(level, Tile::<BF16, 1>(at)),
+                        2 => dispatch_float(level, Tile::<BF16, 2>(at)),
+                        4 => dispatch_float(level, Tile::<BF16, 4>(at)),
+                        _ => dispatch_float(level, Tile::<BF16, 8>(at)),
+                    }
                 }
             }
         }
@@ -58,7 +63,6 @@ impl<const BF16: bool, const R: usize> Kernel for Tile<'_, BF16, R> {
 }
 
 #[inline(always)]
-#[allow(clippy::indexing_slicing)]
 unsafe fn tile<S: Simd, const BF16: bool, const R: usize, const V: usize>(
     job: &PanelJob,
     first: usize,

@@ -1,24 +1,29 @@
 //! 8-bit and 4-bit weights: exact integer dot products within a group, scaled and summed in f32 from group to group.
+// Indices are bounded by the const generics. Loops over the registers of a microtile read best with the index in sight.
+#![allow(clippy::indexing_slicing, clippy::needless_range_loop)]
 
 use super::{PanelJob, emit};
 use crate::simd::{Kernel, Simd, dispatch};
 use crate::weight::PANEL;
 use crate::{GROUP_Q4, GROUP_Q8, Kind, Level};
 
-/// One panel of 8-bit (or 4-bit) weights against all tiles.
+/// Panels of 8-bit (or 4-bit) weights against all tiles.
 ///
 /// # Safety
 /// As [`PanelJob`] says, and the processor has `level`.
-pub(super) unsafe fn panel<const Q4: bool>(level: Level, job: &PanelJob) {
+pub(super) unsafe fn panels<const Q4: bool>(level: Level, job: &PanelJob) {
     for t in 0..job.tiles.count() {
         let (first, rows) = job.tiles.get(t);
-        // SAFETY: a tile that exists.
-        unsafe {
-            match rows {
-                1 => dispatch(level, Tile::<Q4, 1>(job, first)),
-                2 => dispatch(level, Tile::<Q4, 2>(job, first)),
-                4 => dispatch(level, Tile::<Q4, 4>(job, first)),
-                _ => dispatch(level, Tile::<Q4, 8>(job, first)),
+        for p in 0..job.panels {
+            // SAFETY: a panel and a tile that exist.
+            unsafe {
+                let job = job.only(p);
+                match rows {
+                    1 => dispatch(level, Tile::<Q4, 1>(&job, first)),
+                    2 => dispatch(level, Tile::<Q4, 2>(&job, first)),
+                    4 => dispatch(level, Tile::<Q4, 4>(&job, first)),
+                    _ => dispatch(level, Tile::<Q4, 8>(&job, first)),
+                }
             }
         }
     }
@@ -48,7 +53,6 @@ impl<const Q4: bool, const R: usize> Kernel for Tile<'_, Q4, R> {
 }
 
 #[inline(always)]
-#[allow(clippy::indexing_slicing)]
 unsafe fn tile<S: Simd, const Q4: bool, const R: usize, const V: usize>(job: &PanelJob, first: usize, column: usize) {
     // SAFETY: groups of the panel, and of a tile of `R` rows that begins behind the rows before it.
     unsafe {

@@ -47,20 +47,29 @@ impl Weight {
         // Enough tasks for an even share, few enough that handing them out costs nothing.
         let per_task = (panels / (pool.threads() * 8)).clamp(1, 16);
         let out = SendPtr(out.as_mut_ptr());
+        // With several tiles, a tile goes over as many panels as stay in the second-level cache before the next one does.
+        let stretch = match acts.form {
+            Form::Float => k.min(float::BLOCK) * self.kind().group_bytes(),
+            Form::Int { .. } => self.panel(0).len(),
+        };
+        let together = if acts.tiles.count() == 1 { 1 } else { (CACHE / stretch).clamp(1, per_task) };
         pool.run(panels.div_ceil(per_task), |task| {
-            for p in task * per_task..((task + 1) * per_task).min(panels) {
-                let at = p * PANEL;
-                // SAFETY: lengths were checked above; columns `at..at + 32` of `out` belong to this panel alone.
+            let end = ((task + 1) * per_task).min(panels);
+            for first in (task * per_task..end).step_by(together) {
+                let at = first * PANEL;
+                // SAFETY: lengths were checked above; the panels' columns of `out` belong to this task alone.
                 unsafe {
                     let job = PanelJob {
                         kind: self.kind(),
-                        panel: self.panel(p).as_ptr(),
+                        panel: self.panel(first).as_ptr(),
+                        panels: together.min(end - first),
+                        panel_bytes: self.panel(first).len(),
                         k,
                         acts: acts.data(),
                         tiles: acts.tiles,
                         out: out.get().add(at),
                         stride: n,
-                        columns: PANEL.min(n - at),
+                        columns: n - at,
                         bias: epilogue.bias.map_or(std::ptr::null(), |b| b.as_ptr().add(at)),
                         accumulate: epilogue.accumulate,
                     };
@@ -71,14 +80,19 @@ impl Weight {
     }
 }
 
-/// One panel against all tiles.
+/// Bytes of weights that stay in the second-level cache while activations pass by: half of what current cores have.
+const CACHE: usize = 512 << 10;
+
+/// Some panels against all tiles.
 ///
-/// `panel` and `acts` are laid out as [`Weight`] and [`Activations`] say; `out` has the panel's `columns` of each row,
-/// `stride` floats apart; `bias` has as many or is null.
+/// `panel` (the first of `panels`, one behind the other) and `acts` are laid out as [`Weight`] and [`Activations`] say;
+/// `out` has `columns` columns of each row from the first panel's on, `stride` floats apart; `bias` has as many or is null.
 #[derive(Clone, Copy)]
 struct PanelJob {
     kind: Kind,
     panel: *const u8,
+    panels: usize,
+    panel_bytes: usize,
     k: usize,
     acts: *const u8,
     tiles: Tiles,
@@ -90,16 +104,33 @@ struct PanelJob {
 }
 
 impl PanelJob {
+    /// The same for panel `p` of them alone.
+    #[inline(always)]
+    unsafe fn only(&self, p: usize) -> Self {
+        let at = p * PANEL;
+        // SAFETY: a panel that exists.
+        unsafe {
+            Self {
+                panel: self.panel.add(p * self.panel_bytes),
+                panels: 1,
+                out: self.out.add(at),
+                columns: self.columns - at,
+                bias: if self.bias.is_null() { self.bias } else { self.bias.add(at) },
+                ..*self
+            }
+        }
+    }
+
     /// # Safety
     /// As the struct says, and the processor has `level`.
     unsafe fn run(&self, level: Level) {
         // SAFETY: the caller's.
         unsafe {
             match self.kind {
-                Kind::F32 => float::panel::<false>(level, self),
-                Kind::Bf16 => float::panel::<true>(level, self),
-                Kind::Q8 => int::panel::<false>(level, self),
-                Kind::Q4 => int::panel::<true>(level, self),
+                Kind::F32 => float::panels::<false>(level, self),
+                Kind::Bf16 => float::panels::<true>(level, self),
+                Kind::Q8 => int::panels::<false>(level, self),
+                Kind::Q4 => int::panels::<true>(level, self),
             }
         }
     }

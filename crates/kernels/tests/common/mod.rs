@@ -1,5 +1,5 @@
 //! Pools of every level and seeded random numbers.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::indexing_slicing)]
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
