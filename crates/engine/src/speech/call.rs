@@ -121,10 +121,7 @@ impl Calls {
         if let Some(body) = self.inside.take() {
             self.close(body, false, out);
         }
-        let held = std::mem::take(&mut self.held);
-        if self.begun == 0 || !held.trim().is_empty() {
-            speak(out, &held);
-        }
+        speak(out, &std::mem::take(&mut self.held));
         speak(out, &std::mem::take(&mut self.failed));
     }
 }
