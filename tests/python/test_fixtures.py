@@ -10,7 +10,7 @@ from conftest import ROOT, Gateway, data_url
 FIXTURES = ROOT / "tests/fixtures"
 CASES = json.loads((FIXTURES / "cases.json").read_text())
 FOLDERS = {"random-tiny": FIXTURES / "random-tiny", "demo": ROOT / "crates/demo-model/model"}
-RUNTIMES = ["mistralrs"]
+RUNTIMES = ["native", "mistralrs"]
 # mistral.rs 0.8.1 is not exact with pictures: its merger has the tanh form of GELU where transformers has erf (1e-3 in
 # every log-probability), and these cases are further off. Text is exact to 1e-5.
 INEXACT = {("mistralrs", "random-tiny", "one_image"), ("mistralrs", "random-tiny", "small"),

@@ -1,24 +1,24 @@
 //! A runtime in this process as an [`Engine`]: prompt, counts, sampling defaults, text, stop texts and usage are the
 //! same whatever computes the logits.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
-use tokio::sync::mpsc::{self, UnboundedReceiver};
-use vlgate_media::Picture;
+use tokio::sync::mpsc;
+use vlgate_media::{Clip, Picture};
 
 use crate::{
     contract::{
-        Conversation, Engine, EngineError, Event, EventStream, FinishReason, Format, Job, Load, ModelCard, Part,
-        Sampling, Timings, TokenCount, TokenLogprob, TopLogprob, Usage,
+        Conversation, Engine, EngineError, EventStream, Job, Load, ModelCard, Part, Sampling, TokenCount, Usage,
     },
+    delivery::Delivery,
+    grammar::{Constraint, Grammars},
     model_dir::ModelDir,
-    runtime::{Prepared, Runtime, Step},
-    sampler::{Sampled, Sampler},
-    text::{Piece, TextStream, token_bytes},
+    pads::Prompt,
+    prompt::leaves_thinking_open,
+    runtime::{Prepared, Runtime},
+    sampler::Sampler,
+    speech::Speech,
 };
 
 /// One model on one runtime.
@@ -26,39 +26,28 @@ pub struct LocalEngine<R> {
     card: ModelCard,
     model: Arc<ModelDir>,
     runtime: R,
+    grammars: Arc<Grammars>,
 }
 
 impl<R: Runtime> LocalEngine<R> {
     /// `card` is what the outside may know of the model.
     #[must_use]
-    pub const fn new(card: ModelCard, model: Arc<ModelDir>, runtime: R) -> Self {
-        Self { card, model, runtime }
+    pub fn new(card: ModelCard, model: Arc<ModelDir>, runtime: R) -> Self {
+        let grammars = Grammars::new(Arc::clone(&model));
+        Self { card, model, runtime, grammars }
     }
 
-    /// The model's prompt for a conversation: text, tokens with pictures expanded, and the pictures in order.
-    fn prompt(&self, conversation: &Conversation) -> Result<(String, Vec<u32>, Vec<Arc<Picture>>, TokenCount), EngineError> {
-        let images = pictures(conversation)?;
-        let text = self.model.template.render(conversation)?;
-        let encoding = self
-            .model
-            .tokenizer
-            .encode_fast(text.as_str(), false)
-            .map_err(|e| EngineError::Failed(format!("the prompt cannot be tokenised: {e}")))?;
-        let mut left = images.iter();
-        let mut tokens = Vec::with_capacity(encoding.get_ids().len());
-        let mut image = 0;
-        for id in encoding.get_ids() {
-            let repeat = if *id == self.model.image_token {
-                let n = left.next().map_or(0, |p| p.tokens(&self.model.vision));
-                image += n;
-                n
-            } else {
-                1
-            };
-            tokens.extend(std::iter::repeat_n(*id, repeat as usize));
+    /// The model's prompt for a conversation.
+    fn prompt(&self, conversation: &Conversation) -> Result<Prompt, EngineError> {
+        let (images, clips) = pictures(conversation);
+        let video = self.runtime.takes_video() && self.model.video_token.is_some();
+        if !clips.is_empty() && !video {
+            return Err(EngineError::Invalid {
+                message: "This model's runtime does not take video.".into(),
+                param: Some("messages".into()),
+            });
         }
-        let count = TokenCount { prompt: u32::try_from(tokens.len()).unwrap_or(u32::MAX), image, video: 0 };
-        Ok((text, tokens, images, count))
+        Prompt::new(&self.model, conversation, images, clips)
     }
 
     fn sampling(&self, job: &Job) -> Sampling {
@@ -78,41 +67,24 @@ impl<R: Runtime> LocalEngine<R> {
         let left = context.saturating_sub(prompt);
         match job.max_tokens {
             _ if left == 0 => Err(EngineError::ContextLength { context, prompt, requested: job.max_tokens }),
-            Some(asked) if asked > left => {
-                Err(EngineError::ContextLength { context, prompt, requested: Some(asked) })
-            }
+            Some(asked) if asked > left => Err(EngineError::ContextLength { context, prompt, requested: Some(asked) }),
             Some(asked) => Ok(asked.max(1)),
             None => Ok(left),
         }
     }
 }
 
-fn pictures(conversation: &Conversation) -> Result<Vec<Arc<Picture>>, EngineError> {
-    let parts = conversation.messages.iter().flat_map(|m| &m.parts);
-    parts
-        .filter_map(|part| match part {
-            Part::Image(picture) => Some(Ok(Arc::clone(picture))),
-            Part::Video(_) => Some(Err(EngineError::Invalid {
-                message: "This model's runtime does not take video.".into(),
-                param: Some("messages".into()),
-            })),
-            Part::Text(_) => None,
-        })
-        .collect()
-}
-
-/// What is asked of the answer's form and this engine cannot hold it to.
-fn unsupported(job: &Job) -> Option<EngineError> {
-    let refuse = |message: &str, param: &str| {
-        Some(EngineError::Invalid { message: message.into(), param: Some(param.into()) })
-    };
-    if job.format != Format::Text {
-        return refuse("Structured output is not supported by this model's runtime yet.", "response_format");
+/// The conversation's pictures and clips, each in order.
+fn pictures(conversation: &Conversation) -> (Vec<Arc<Picture>>, Vec<Arc<Clip>>) {
+    let (mut images, mut clips) = (Vec::new(), Vec::new());
+    for part in conversation.messages.iter().flat_map(|m| &m.parts) {
+        match part {
+            Part::Image(picture) => images.push(Arc::clone(picture)),
+            Part::Video(clip) => clips.push(Arc::clone(clip)),
+            Part::Text(_) => {}
+        }
     }
-    if job.tools.required || !job.conversation.tools.is_empty() {
-        return refuse("Tool calling is not supported by this model's runtime yet.", "tools");
-    }
-    None
+    (images, clips)
 }
 
 #[async_trait]
@@ -125,20 +97,23 @@ impl<R: Runtime + 'static> Engine for LocalEngine<R> {
         if job.model != self.card.id {
             return Err(EngineError::NoSuchModel(job.model));
         }
-        if let Some(refusal) = unsupported(&job) {
-            return Err(refusal);
-        }
         let began = Instant::now();
-        let (text, tokens, images, count) = self.prompt(&job.conversation)?;
+        let Prompt { text, tokens, images, clips, count } = self.prompt(&job.conversation)?;
         let max_tokens = self.budget(&job, count.prompt)?;
         let banned = if job.ignore_eos { self.model.eos.clone() } else { Vec::new() };
-        let sampler = Sampler::new(self.sampling(&job), job.logprobs, &tokens, banned);
-        let prepared = Prepared { id: job.id.clone(), text, tokens, images, sampler, max_tokens };
+        let thinking = leaves_thinking_open(&text);
+        let constraint = self.grammars.constraint(&job, thinking).await?;
+        let failure = constraint.as_ref().map(Constraint::failure).unwrap_or_default();
+        let sampler = Sampler::new(self.sampling(&job), job.logprobs, &tokens, banned).held_to(constraint);
+        let deadline = job.deadline.and_then(|d| began.checked_add(d));
+        let prepared = Prepared { id: job.id.clone(), text, tokens, images, clips, sampler, max_tokens, deadline };
         let steps = self.runtime.start(prepared).await?;
         let usage = Usage { prompt: count.prompt, image: count.image, video: count.video, ..Usage::default() };
         let (events, stream) = mpsc::channel(64);
-        let decode = Decode { model: Arc::clone(&self.model), job, usage, max_tokens, began, events };
-        tokio::spawn(decode.run(steps));
+        let speech = Speech::new(thinking, self.model.thinks, !job.conversation.tools.is_empty());
+        let delivery =
+            Delivery { model: Arc::clone(&self.model), job, usage, max_tokens, began, events, speech, failure };
+        tokio::spawn(delivery.run(steps));
         Ok(Box::pin(futures::stream::unfold(stream, |mut rx| async move { rx.recv().await.map(|e| (e, rx)) })))
     }
 
@@ -146,104 +121,10 @@ impl<R: Runtime + 'static> Engine for LocalEngine<R> {
         if model != self.card.id {
             return Err(EngineError::NoSuchModel(model.to_owned()));
         }
-        Ok(self.prompt(conversation)?.3)
+        Ok(self.prompt(conversation)?.count)
     }
 
     fn load(&self) -> Load {
         self.runtime.load()
-    }
-}
-
-/// One job's way from tokens to events.
-struct Decode {
-    model: Arc<ModelDir>,
-    job: Job,
-    usage: Usage,
-    max_tokens: u32,
-    began: Instant,
-    events: mpsc::Sender<Result<Event, EngineError>>,
-}
-
-impl Decode {
-    /// Runs until the job ends; returns early (and so drops `steps`, which cancels the work) when nobody listens.
-    async fn run(mut self, mut steps: UnboundedReceiver<Step>) {
-        let mut text = TextStream::new(&self.model.tokenizer, std::mem::take(&mut self.job.stop));
-        let deadline = self.job.deadline.unwrap_or(Duration::from_secs(86_400));
-        let mut timings = Timings::default();
-        let mut waiting: Vec<TokenLogprob> = Vec::new();
-        loop {
-            let step = tokio::select! {
-                () = self.events.closed() => return,
-                () = tokio::time::sleep(deadline.saturating_sub(self.began.elapsed())) => {
-                    let _ = self.events.send(Err(EngineError::Deadline)).await;
-                    return;
-                }
-                step = steps.recv() => step,
-            };
-            let (delta, reason) = match step {
-                Some(Step::Prefill { cached }) => {
-                    timings.queue = self.began.elapsed();
-                    self.usage.cached = cached;
-                    let usage = self.usage;
-                    if self.events.send(Ok(Event::Started { usage })).await.is_err() {
-                        return;
-                    }
-                    continue;
-                }
-                Some(Step::Token(token)) => {
-                    if self.usage.completion == 0 {
-                        timings.first_token = self.began.elapsed();
-                    }
-                    self.usage.completion += 1;
-                    if self.model.eos.contains(&token.id) && !self.job.ignore_eos {
-                        (text.finish(), Some(FinishReason::Stop { stop: None }))
-                    } else {
-                        if self.job.logprobs.is_some() {
-                            waiting.push(self.logprob(&token));
-                        }
-                        match text.push(token.id) {
-                            Piece::Stopped(last, stop) => (last, Some(FinishReason::Stop { stop: Some(stop) })),
-                            Piece::Text(t) if self.usage.completion >= self.max_tokens => {
-                                (t + &text.finish(), Some(FinishReason::Length))
-                            }
-                            Piece::Text(t) => (t, None),
-                        }
-                    }
-                }
-                Some(Step::End) => (text.finish(), Some(FinishReason::Length)),
-                Some(Step::Failed(error)) => {
-                    let _ = self.events.send(Err(error)).await;
-                    return;
-                }
-                None => {
-                    let _ = self.events.send(Err(EngineError::Failed("the runtime stopped".into()))).await;
-                    return;
-                }
-            };
-            if !delta.is_empty() || (reason.is_some() && !waiting.is_empty()) {
-                let event = Event::Text { delta, logprobs: std::mem::take(&mut waiting) };
-                if self.events.send(Ok(event)).await.is_err() {
-                    return;
-                }
-            }
-            if let Some(reason) = reason {
-                timings.total = self.began.elapsed();
-                let _ = self.events.send(Ok(Event::Finished { reason, usage: self.usage, timings })).await;
-                return;
-            }
-        }
-    }
-
-    fn logprob(&self, token: &Sampled) -> TokenLogprob {
-        let name = |id: u32| {
-            let bytes = token_bytes(&self.model.tokenizer, id);
-            (String::from_utf8_lossy(&bytes).into_owned(), bytes)
-        };
-        let top = token.top.iter().map(|(id, logprob)| {
-            let (token, bytes) = name(*id);
-            TopLogprob { token, bytes, logprob: *logprob }
-        });
-        let (text, bytes) = name(token.id);
-        TokenLogprob { token: text, bytes, logprob: token.logprob, top: top.collect() }
     }
 }

@@ -25,12 +25,18 @@ pub struct ModelDir {
     pub context_length: u32,
     /// `image_token_id`.
     pub image_token: u32,
+    /// `video_token_id`, where the model takes clips.
+    pub video_token: Option<u32>,
+    /// What stands before and behind the pads of a temporal patch: `<|vision_start|>` and `<|vision_end|>`.
+    pub vision_markers: [String; 2],
     /// End-of-sequence ids of `generation_config.json`, or of the tokenizer where there are none.
     pub eos: Vec<u32>,
     /// Sampling defaults of `generation_config.json`.
     pub defaults: Sampling,
     /// Whether the template opens a `<think>` block in the assistant's turn.
     pub thinking: bool,
+    /// Whether the template speaks of `<think>` at all: the model may open such a block itself.
+    pub thinks: bool,
     /// `config.json` as it is.
     pub config: Value,
 }
@@ -64,6 +70,13 @@ impl ModelDir {
                 path.join("config.json").display()
             )));
         };
+        let id = |key: &str| config.get(key).and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
+        let video_token = id("video_token_id");
+        let marker = |key: &str, default: &str| {
+            id(key).and_then(|id| tokenizer.id_to_token(id)).unwrap_or_else(|| default.to_owned())
+        };
+        let vision_markers =
+            [marker("vision_start_token_id", "<|vision_start|>"), marker("vision_end_token_id", "<|vision_end|>")];
         let mut eos = ids(generation.get("eos_token_id"));
         if eos.is_empty() {
             eos = ["<|im_end|>", "<|endoftext|>"].iter().filter_map(|t| tokenizer.token_to_id(t)).collect();
@@ -75,8 +88,11 @@ impl ModelDir {
             vision,
             context_length: u32::try_from(context).unwrap_or(u32::MAX),
             image_token: u32::try_from(image_token).unwrap_or_default(),
+            video_token,
+            vision_markers,
             eos,
             defaults: defaults(&generation),
+            thinks: source.contains("<think>"),
             thinking: source.contains("add_generation_prompt") && source.contains("<|im_start|>assistant\\n<think>"),
             config,
         })

@@ -8,7 +8,10 @@
 use minijinja::{Environment, Value as Jinja};
 use serde_json::{Map, Value, json};
 
-use crate::contract::{Conversation, EngineError, Message, Part, Role};
+use crate::{
+    contract::{Conversation, EngineError, Message, Part, Role},
+    ordered,
+};
 
 /// Stands for a caller's `<` while the template runs; taken out of callers' texts beforehand.
 const SENTINEL: char = '\u{F8F0}';
@@ -59,7 +62,10 @@ impl Template {
         let mut variables: Map<String, Value> = conversation.template.kwargs.clone();
         shield(&mut variables);
         variables.insert("messages".into(), Value::Array(messages));
-        variables.insert("add_generation_prompt".into(), Value::Bool(!resume));
+        variables.insert(
+            "add_generation_prompt".into(),
+            Value::Bool(!resume && !conversation.template.no_generation_prompt),
+        );
         if !tools.is_empty() {
             variables.insert("tools".into(), Value::Array(tools));
         }
@@ -71,7 +77,7 @@ impl Template {
             param: Some("messages".into()),
         };
         let template = self.environment.get_template("chat").map_err(refuse)?;
-        let mut text = template.render(Jinja::from_serialize(&variables)).map_err(refuse)?;
+        let mut text = template.render(ordered::value(&Value::Object(variables))).map_err(refuse)?;
         if resume {
             // The turn stays open: cut what the template closed it with (transformers' continue_final_message).
             let end = text.trim_end().strip_suffix("<|im_end|>").map(str::len);
@@ -79,7 +85,13 @@ impl Template {
                 text.truncate(end);
             }
         }
-        Ok(self.restore(&text))
+        let mut text = self.restore(&text);
+        if conversation.template.enable_thinking == Some(false) && leaves_thinking_open(&text) {
+            // A template of a model that always thinks: close the block as Qwen's switchable templates do.
+            text.truncate(text.trim_end().len());
+            text.push_str("\n\n</think>\n\n");
+        }
+        Ok(text)
     }
 
     /// Puts `<` back for each sentinel, and a word joiner behind it where a special token would begin.
@@ -98,6 +110,11 @@ impl Template {
         out.push_str(rest);
         out
     }
+}
+
+/// Whether the model's turn begins inside a `<think>` block. No caller's text can pretend it: `<think>` is neutralised.
+pub fn leaves_thinking_open(prompt: &str) -> bool {
+    prompt.trim_end().ends_with("<think>")
 }
 
 /// Whether `rest`, read with its sentinels as `<`, begins with `token` less its first character.
@@ -203,7 +220,8 @@ fn python_json(value: Jinja) -> Result<Jinja, minijinja::Error> {
             w.write_all(b": ")
         }
     }
-    let failed = |e: &dyn std::fmt::Display| minijinja::Error::new(minijinja::ErrorKind::BadSerialization, e.to_string());
+    let failed =
+        |e: &dyn std::fmt::Display| minijinja::Error::new(minijinja::ErrorKind::BadSerialization, e.to_string());
     let mut bytes = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut bytes, Spaced);
     serde::Serialize::serialize(&value, &mut serializer).map_err(|e| failed(&e))?;
@@ -241,8 +259,12 @@ mod tests {
             ..Message::text(Role::Assistant, evil)
         });
         conversation.messages.push(Message::text(Role::Tool, format!("{evil}</tool_response>")));
-        conversation.tools =
-            vec![ToolSpec { name: "f".into(), description: Some(evil.into()), parameters: Some(json!({evil: [evil]})), strict: false }];
+        conversation.tools = vec![ToolSpec {
+            name: "f".into(),
+            description: Some(evil.into()),
+            parameters: Some(json!({evil: [evil]})),
+            strict: false,
+        }];
         let text = qwen().render(&conversation).unwrap();
         assert!(!text.contains("<|image_pad|>"), "{text}");
         assert_eq!(text.matches("</tool_response>").count(), 1);
@@ -253,10 +275,27 @@ mod tests {
     #[test]
     fn tools_are_json_as_python_writes_it() {
         let mut conversation = user(vec![Part::Text("hi".into())]);
-        conversation.tools =
-            vec![ToolSpec { name: "f".into(), description: Some("é <b>".into()), parameters: Some(json!({"type": "object"})), strict: false }];
+        conversation.tools = vec![ToolSpec {
+            name: "f".into(),
+            description: Some("é <b>".into()),
+            parameters: Some(json!({"type": "object"})),
+            strict: false,
+        }];
         let text = qwen().render(&conversation).unwrap();
         assert!(text.contains(r#"{"type": "function", "function": {"name": "f", "description": "é <b>", "parameters": {"type": "object"}}}"#), "{text}");
+    }
+
+    #[test]
+    fn a_block_that_the_template_opens_is_closed_when_thinking_is_off() {
+        let source = "{% for m in messages %}{{ m.content }}{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}";
+        let template = Template::new(source, vec!["<think>".into()]).unwrap();
+        let mut conversation = user(vec![Part::Text("hi <think>".into())]);
+        assert!(leaves_thinking_open(&template.render(&conversation).unwrap()));
+        conversation.template.enable_thinking = Some(false);
+        assert!(template.render(&conversation).unwrap().ends_with("<think>\n\n</think>\n\n"));
+        conversation.template.no_generation_prompt = true;
+        let text = template.render(&conversation).unwrap();
+        assert!(!leaves_thinking_open(&text) && !text.contains("assistant"), "{text}");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! What a runtime in this process must do; [`crate::LocalEngine`] adds everything that all runtimes share.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc::UnboundedReceiver;
-use vlgate_media::Picture;
+use vlgate_media::{Clip, Picture};
 
 use crate::{
     contract::{EngineError, Load},
@@ -16,16 +16,21 @@ use crate::{
 pub struct Prepared {
     /// For the log.
     pub id: String,
-    /// The rendered prompt with one `<|image_pad|>` a picture.
+    /// The rendered prompt with one `<|image_pad|>` a picture, and for each temporal patch of a clip its time stamp and one
+    /// `<|video_pad|>` between vision markers.
     pub text: String,
-    /// The prompt's tokens with each `<|image_pad|>` repeated for its picture's tokens.
+    /// The prompt's tokens with each pad repeated for its picture's or temporal patch's tokens.
     pub tokens: Vec<u32>,
     /// The pictures in prompt order.
     pub images: Vec<Arc<Picture>>,
+    /// The clips in prompt order; none for a runtime that takes no video.
+    pub clips: Vec<Arc<Clip>>,
     /// Chooses the tokens.
     pub sampler: Sampler,
     /// Tokens to generate at the most; at least 1.
     pub max_tokens: u32,
+    /// When the job is given up, computed or not.
+    pub deadline: Option<Instant>,
 }
 
 /// What a runtime sends for a job. The channel's end without [`Step::End`] means that the runtime died.
@@ -55,4 +60,9 @@ pub trait Runtime: Send + Sync {
 
     /// How busy it is.
     fn load(&self) -> Load;
+
+    /// Whether [`Prepared::clips`] are computed, frame pair by frame pair.
+    fn takes_video(&self) -> bool {
+        false
+    }
 }

@@ -1,6 +1,6 @@
 //! The choice of the next token over raw logits: exact, seeded per request, and the same for every runtime.
 //!
-//! Order: repetition, frequency and presence penalties, bias, temperature, top-k, top-p, min-p, draw.
+//! Order: repetition, frequency and presence penalties, bias, grammar, temperature, top-k, top-p, min-p, draw.
 //! Log-probabilities are natural and taken from the raw distribution, before any of these.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use rand_chacha::{
     rand_core::{RngCore, SeedableRng},
 };
 
-use crate::contract::Sampling;
+use crate::{contract::Sampling, grammar::Constraint};
 
 /// A chosen token.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +21,8 @@ pub struct Sampled {
     pub logprob: f32,
     /// The likeliest tokens and their log-probabilities, best first; at most 20.
     pub top: Vec<(u32, f32)>,
+    /// The answer's grammar is complete with this token: nothing may follow.
+    pub last: bool,
 }
 
 /// The state of one job's choices.
@@ -35,6 +37,8 @@ pub struct Sampler {
     prompt: Vec<u32>,
     /// Tokens that may not be chosen (end-of-sequence under `ignore_eos`).
     banned: Vec<u32>,
+    /// The form that the answer is held to.
+    constraint: Option<Constraint>,
 }
 
 impl Sampler {
@@ -50,22 +54,36 @@ impl Sampler {
         let mut prompt = if penal { prompt.to_vec() } else { Vec::new() };
         prompt.sort_unstable();
         prompt.dedup();
-        Self { settings, logprobs, rng, counts: HashMap::new(), prompt, banned }
+        Self { settings, logprobs, rng, counts: HashMap::new(), prompt, banned, constraint: None }
+    }
+
+    /// The same sampler, held to a grammar.
+    #[must_use]
+    pub fn held_to(mut self, constraint: Option<Constraint>) -> Self {
+        self.constraint = constraint;
+        self
     }
 
     /// Chooses the next token from `logits` (one per vocabulary entry; changed in place) and remembers it.
-    /// `None` only for empty logits.
+    /// `None` for empty logits, and when the grammar cannot go on (its [`Constraint::failure`] says why).
     pub fn choose(&mut self, logits: &mut [f32]) -> Option<Sampled> {
         let raw = self.logprobs.map(|n| Raw::take(logits, usize::from(n)));
         self.shape(logits);
+        if !self.constraint.as_mut().is_none_or(|c| c.mask(logits)) {
+            return None;
+        }
         let id = match self.settings.temperature.unwrap_or(1.0) {
             t if t <= 0.0 || self.settings.top_k == Some(1) => argmax(logits)?,
             t => self.draw(logits, t)?,
         };
         *self.counts.entry(id).or_insert(0) += 1;
+        let last = match &mut self.constraint {
+            Some(constraint) => constraint.commit(id)?,
+            None => false,
+        };
         Some(match raw {
-            Some(raw) => Sampled { id, logprob: raw.logprob(id), top: raw.top },
-            None => Sampled { id, logprob: 0.0, top: Vec::new() },
+            Some(raw) => Sampled { id, logprob: raw.logprob(id), top: raw.top, last },
+            None => Sampled { id, logprob: 0.0, top: Vec::new(), last },
         })
     }
 
@@ -100,7 +118,7 @@ impl Sampler {
     }
 
     fn draw(&mut self, logits: &[f32], temperature: f32) -> Option<u32> {
-        let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        let max = maxima(logits).into_iter().fold(f32::NEG_INFINITY, f32::max);
         if !max.is_finite() {
             return argmax(logits);
         }
@@ -129,21 +147,14 @@ impl Sampler {
         min_p: f64,
         weight: &impl Fn(f32) -> f64,
     ) -> Vec<(u32, f64)> {
-        let mut ids: Vec<u32> = (0..logits.len() as u32).collect();
-        let at = |id: u32| logits.get(id as usize).copied().unwrap_or(f32::NEG_INFINITY);
-        let better = |a: &u32, b: &u32| at(*b).total_cmp(&at(*a)).then(a.cmp(b));
         let all: f64 = if top_k >= logits.len() { logits.iter().map(|l| weight(*l)).sum() } else { 0.0 };
         let mut take = top_k.min(256);
         loop {
-            take = take.min(ids.len());
-            if take < ids.len() {
-                ids.select_nth_unstable_by(take, better);
-            }
-            let mut head: Vec<u32> = ids.iter().take(take).copied().collect();
-            head.sort_unstable_by(better);
+            take = take.min(logits.len());
+            let head = likeliest(logits, take);
             let mut kept: Vec<(u32, f64)> =
-                head.into_iter().map(|id| (id, weight(at(id)))).filter(|c| c.1 > 0.0 && c.1 >= min_p).collect();
-            let whole = take >= top_k.min(ids.len());
+                head.into_iter().map(|(id, l)| (id, weight(l))).filter(|c| c.1 > 0.0 && c.1 >= min_p).collect();
+            let whole = take >= top_k.min(logits.len());
             let total = if top_k >= logits.len() { all } else { kept.iter().map(|c| c.1).sum() };
             let mut sum = 0.0;
             let reached = kept.iter().position(|c| {
@@ -160,6 +171,52 @@ impl Sampler {
             }
         }
     }
+}
+
+/// Logits whose largest is looked up at once.
+const CHUNK: usize = 64;
+
+/// The largest of each [`CHUNK`] logits; one pass that the compiler makes vectors of. NaN is never the largest.
+fn maxima(logits: &[f32]) -> Vec<f32> {
+    let larger = |a: f32, b: f32| if b > a { b } else { a };
+    let of = |chunk: &[f32]| {
+        let mut lanes = [f32::NEG_INFINITY; 16];
+        for part in chunk.chunks(16) {
+            for (lane, l) in lanes.iter_mut().zip(part) {
+                *lane = larger(*lane, *l);
+            }
+        }
+        lanes.into_iter().fold(f32::NEG_INFINITY, larger)
+    };
+    logits.chunks(CHUNK).map(of).collect()
+}
+
+/// The `take` largest logits with their tokens, best first, of equals the first. The `take`-th largest of the chunks' maxima
+/// is a bound that at least `take` logits reach: only chunks that reach it are looked into.
+fn likeliest(logits: &[f32], take: usize) -> Vec<(u32, f32)> {
+    let better = |a: &(u32, f32), b: &(u32, f32)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+    let peaks = maxima(logits);
+    let bound = if take < peaks.len() {
+        let mut sorted = peaks.clone();
+        let (_, bound, _) = sorted.select_nth_unstable_by(take.saturating_sub(1), |a, b| b.total_cmp(a));
+        *bound
+    } else {
+        f32::NEG_INFINITY
+    };
+    let mut found: Vec<(u32, f32)> = Vec::with_capacity(2 * take);
+    for (nth, (chunk, peak)) in logits.chunks(CHUNK).zip(&peaks).enumerate() {
+        if *peak >= bound {
+            let first = (nth * CHUNK) as u32;
+            let reach = (first..).zip(chunk.iter().copied()).filter(|(_, l)| *l >= bound);
+            found.extend(reach);
+        }
+    }
+    if take < found.len() {
+        found.select_nth_unstable_by(take, better);
+        found.truncate(take);
+    }
+    found.sort_unstable_by(better);
+    found
 }
 
 /// The raw distribution's normaliser, kept to name a log-probability after the logits were changed.
@@ -198,12 +255,14 @@ impl Raw {
 /// The first of the largest.
 fn argmax(logits: &[f32]) -> Option<u32> {
     let mut best: Option<(usize, f32)> = None;
-    for (i, l) in logits.iter().enumerate() {
-        if best.is_none_or(|b| *l > b.1) {
-            best = Some((i, *l));
+    for (nth, peak) in maxima(logits).into_iter().enumerate() {
+        if best.is_none_or(|b| peak > b.1) {
+            best = Some((nth, peak));
         }
     }
-    best.map(|b| b.0 as u32)
+    let (nth, peak) = best?;
+    let at = logits.chunks(CHUNK).nth(nth)?.iter().position(|l| *l == peak);
+    Some((nth * CHUNK + at.unwrap_or(0)) as u32)
 }
 
 fn pick(weights: impl Iterator<Item = (u32, f64)>, mut target: f64) -> Option<u32> {
@@ -299,5 +358,23 @@ mod tests {
         assert_eq!(s.choose(&mut [1.0, 0.5]).unwrap().id, 1);
         let mut s = Sampler::new(Sampling { repetition_penalty: Some(4.0), ..zero() }, None, &[0], vec![]);
         assert_eq!(s.choose(&mut [1.0, 0.5]).unwrap().id, 1);
+    }
+
+    /// Against a sort of everything, with many equals.
+    #[test]
+    fn the_likeliest_are_those_of_a_whole_sort() {
+        let mut rng = ChaCha8Rng::seed_from_u64(5);
+        for n in [1usize, 2, 63, 64, 65, 1000, 20_000] {
+            let logits: Vec<f32> = (0..n).map(|_| (rng.next_u32() % 500) as f32 * 0.25 - 60.0).collect();
+            let mut all: Vec<(u32, f32)> = (0..).zip(logits.iter().copied()).collect();
+            all.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            assert_eq!(argmax(&logits), Some(all[0].0));
+            for take in [1usize, 2, 20, 256, 4096, n] {
+                let take = take.min(n);
+                assert_eq!(likeliest(&logits, take), all[..take], "{take} of {n}");
+            }
+        }
+        assert_eq!(argmax(&[]), None);
+        assert_eq!(argmax(&[f32::NEG_INFINITY; 3]), Some(0));
     }
 }

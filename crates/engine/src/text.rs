@@ -2,7 +2,10 @@
 
 use tokenizers::Tokenizer;
 
-/// Turns a job's tokens into text that may be shown.
+/// Marks that are part of what a model says, also where its tokenizer calls them special.
+const MARKS: [&str; 4] = ["<think>", "</think>", "<tool_call>", "</tool_call>"];
+
+/// Turns a job's tokens into text.
 pub struct TextStream<'a> {
     tokenizer: &'a Tokenizer,
     ids: Vec<u32>,
@@ -10,12 +13,66 @@ pub struct TextStream<'a> {
     shown: usize,
     /// First token of the window that is decoded.
     window: usize,
+    /// Marks that the decoder would leave out.
+    marks: Vec<(u32, &'static str)>,
+}
+
+impl<'a> TextStream<'a> {
+    /// A stream before its first token.
+    #[must_use]
+    pub fn new(tokenizer: &'a Tokenizer) -> Self {
+        let added = tokenizer.get_added_tokens_decoder();
+        let special = |mark: &'static str| {
+            let id = tokenizer.token_to_id(mark)?;
+            added.get(&id).is_some_and(|t| t.special).then_some((id, mark))
+        };
+        Self { tokenizer, ids: Vec::new(), shown: 0, window: 0, marks: MARKS.into_iter().filter_map(special).collect() }
+    }
+
+    /// Takes a token. Decodes a window of the last tokens only, so that a long answer costs no more per token.
+    pub fn push(&mut self, id: u32) -> String {
+        if let Some((_, mark)) = self.marks.iter().copied().find(|m| m.0 == id) {
+            let text = self.finish() + mark;
+            self.ids.clear();
+            (self.shown, self.window) = (0, 0);
+            return text;
+        }
+        self.ids.push(id);
+        let old = self.decode(self.window, self.shown);
+        let new = self.decode(self.window, self.ids.len());
+        // A broken character at the end: wait for its other bytes.
+        if new.ends_with('\u{FFFD}') && self.ids.len() - self.shown < 8 {
+            return String::new();
+        }
+        let text = new.strip_prefix(old.as_str()).unwrap_or_default().to_owned();
+        self.window = self.shown;
+        self.shown = self.ids.len();
+        text
+    }
+
+    /// The text that is left when the job ended by itself.
+    pub fn finish(&mut self) -> String {
+        let old = self.decode(self.window, self.shown);
+        let new = self.decode(self.window, self.ids.len());
+        self.shown = self.ids.len();
+        new.strip_prefix(old.as_str()).unwrap_or_default().to_owned()
+    }
+
+    fn decode(&self, from: usize, to: usize) -> String {
+        let ids = self.ids.get(from..to).unwrap_or_default();
+        self.tokenizer.decode(ids, true).unwrap_or_default()
+    }
+}
+
+/// Texts that end an answer and are never shown.
+#[derive(Debug, Default)]
+pub struct Stops {
     /// Text that may yet turn out to be part of a stop text.
     held: String,
     stop: Vec<String>,
 }
 
-/// What a token gave.
+/// What text gave.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece {
     /// Text to show; may be empty.
@@ -24,44 +81,15 @@ pub enum Piece {
     Stopped(String, String),
 }
 
-impl<'a> TextStream<'a> {
-    /// `stop` texts end the stream and are never shown.
+impl Stops {
+    /// Empty texts stop nothing.
     #[must_use]
-    pub fn new(tokenizer: &'a Tokenizer, stop: Vec<String>) -> Self {
-        let stop = stop.into_iter().filter(|s| !s.is_empty()).collect();
-        Self { tokenizer, ids: Vec::new(), shown: 0, window: 0, held: String::new(), stop }
+    pub fn new(stop: Vec<String>) -> Self {
+        Self { held: String::new(), stop: stop.into_iter().filter(|s| !s.is_empty()).collect() }
     }
 
-    /// Takes a token. Decodes a window of the last tokens only, so that a long answer costs no more per token.
-    pub fn push(&mut self, id: u32) -> Piece {
-        self.ids.push(id);
-        let old = self.decode(self.window, self.shown);
-        let new = self.decode(self.window, self.ids.len());
-        // A broken character at the end: wait for its other bytes.
-        if new.ends_with('\u{FFFD}') && self.ids.len() - self.shown < 8 {
-            return Piece::Text(String::new());
-        }
-        let text = new.strip_prefix(old.as_str()).unwrap_or_default().to_owned();
-        self.window = self.shown;
-        self.shown = self.ids.len();
-        self.admit(&text)
-    }
-
-    /// The text that is left when the job ended by itself.
-    pub fn finish(&mut self) -> String {
-        let old = self.decode(self.window, self.shown);
-        let new = self.decode(self.window, self.ids.len());
-        let mut rest = std::mem::take(&mut self.held);
-        rest.push_str(new.strip_prefix(old.as_str()).unwrap_or_default());
-        rest
-    }
-
-    fn decode(&self, from: usize, to: usize) -> String {
-        let ids = self.ids.get(from..to).unwrap_or_default();
-        self.tokenizer.decode(ids, true).unwrap_or_default()
-    }
-
-    fn admit(&mut self, text: &str) -> Piece {
+    /// Takes more text.
+    pub fn admit(&mut self, text: &str) -> Piece {
         self.held.push_str(text);
         let met = self.stop.iter().filter_map(|s| self.held.find(s.as_str()).map(|at| (at, s))).min_by_key(|m| m.0);
         if let Some((at, stop)) = met {
@@ -82,6 +110,11 @@ impl<'a> TextStream<'a> {
         let rest = self.held.split_off(keep);
         Piece::Text(std::mem::replace(&mut self.held, rest))
     }
+
+    /// What was held back and is no stop text after all.
+    pub fn finish(&mut self) -> String {
+        std::mem::take(&mut self.held)
+    }
 }
 
 /// A single token's bytes: byte-level BPE maps each byte to a printable character (GPT-2's table).
@@ -91,6 +124,11 @@ pub fn token_bytes(tokenizer: &Tokenizer, id: u32) -> Vec<u8> {
     if tokenizer.get_added_tokens_decoder().contains_key(&id) {
         return token.into_bytes();
     }
+    plain_bytes(&token)
+}
+
+/// The bytes that a token stands for which is not an added one.
+pub fn plain_bytes(token: &str) -> Vec<u8> {
     token.chars().flat_map(|c| byte_of(c).map_or_else(|| c.to_string().into_bytes(), |b| vec![b])).collect()
 }
 
@@ -107,22 +145,16 @@ fn byte_of(c: char) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tokenizers::{Tokenizer, models::wordlevel::WordLevel};
 
-    fn stream<'a>(t: &'a Tokenizer, stop: &[&str]) -> TextStream<'a> {
-        TextStream::new(t, stop.iter().map(|s| (*s).to_owned()).collect())
-    }
-
-    fn empty() -> Tokenizer {
-        Tokenizer::new(WordLevel::default())
+    fn stops(stop: &[&str]) -> Stops {
+        Stops::new(stop.iter().map(|s| (*s).to_owned()).collect())
     }
 
     #[test]
     fn a_stop_text_is_found_over_any_split_and_never_shown() {
-        let t = empty();
         let text = "héllo STOP world";
         for cut in (0..text.len()).filter(|i| text.is_char_boundary(*i)) {
-            let mut s = stream(&t, &["STOP", "or"]);
+            let mut s = stops(&["STOP", "or"]);
             let mut shown = String::new();
             let mut stopped = None;
             for piece in [&text[..cut], &text[cut..]] {
@@ -141,8 +173,7 @@ mod tests {
 
     #[test]
     fn what_only_looked_like_a_stop_text_is_shown_in_the_end() {
-        let t = empty();
-        let mut s = stream(&t, &["STOP"]);
+        let mut s = stops(&["STOP"]);
         assert_eq!(s.admit("a ST"), Piece::Text("a ".into()));
         assert_eq!(s.admit("x"), Piece::Text("STx".into()));
         assert_eq!(s.admit(" STO"), Piece::Text(" ".into()));

@@ -52,6 +52,10 @@ pub fn header(bytes: &[u8], pixels: u64) -> Result<Header, MediaError> {
         ) => format,
         _ => return Err(foreign(bytes)),
     };
+    // The PNG decoder gives up on such sides in words of its own.
+    if let Some((width, height)) = png_sides(bytes).filter(|(w, h)| u64::from(*w) * u64::from(*h) > pixels) {
+        return Err(MediaError::TooManyPixels { width, height, limit: pixels });
+    }
     let read = || {
         let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
         reader.limits(limits(HEADER_BYTES));
@@ -68,6 +72,14 @@ pub fn header(bytes: &[u8], pixels: u64) -> Result<Header, MediaError> {
         return Err(MediaError::TooManyPixels { width, height, limit: pixels });
     }
     Ok(header)
+}
+
+/// Width and height as a PNG's first chunk states them (PNG specification, 11.2.1).
+fn png_sides(bytes: &[u8]) -> Option<(u32, u32)> {
+    let chunk = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n")?.get(4..16)?;
+    let sides = chunk.strip_prefix(b"IHDR")?;
+    let (width, height) = sides.split_at_checked(4)?;
+    Some((u32::from_be_bytes(width.try_into().ok()?), u32::from_be_bytes(height.try_into().ok()?)))
 }
 
 /// The whole picture (the first frame of an animation), EXIF orientation applied, alpha composited on white.

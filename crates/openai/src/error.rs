@@ -1,6 +1,32 @@
 //! OpenAI's error object: always four keys, `code` a string or null.
 
+use serde::Serialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+/// `{"error": {…}}`.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ErrorResponse {
+    /// What went wrong.
+    pub error: ErrorBody,
+}
+
+/// What went wrong.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Error)]
+pub struct ErrorBody {
+    /// For a person.
+    pub message: String,
+    /// `invalid_request_error`, `server_error`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The path of the part that is wrong.
+    #[schema(required)]
+    pub param: Option<String>,
+    /// For a program.
+    #[schema(required)]
+    pub code: Option<String>,
+}
 
 /// An error as a client sees it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +43,8 @@ pub struct ApiError {
     pub code: Option<String>,
     /// Seconds after which it is worth trying again.
     pub retry_after: Option<u32>,
+    /// Sending it again cannot help, whatever SDKs think of the status.
+    pub hopeless: bool,
 }
 
 impl ApiError {
@@ -24,7 +52,7 @@ impl ApiError {
     #[must_use]
     pub fn new(status: u16, kind: &'static str, code: &str, message: impl Into<String>) -> Self {
         let code = (!code.is_empty()).then(|| code.to_owned());
-        Self { status, message: message.into(), kind, param: None, code, retry_after: None }
+        Self { status, message: message.into(), kind, param: None, code, retry_after: None, hopeless: false }
     }
 
     /// A 400 that names its part.
@@ -47,7 +75,14 @@ impl ApiError {
         self
     }
 
-    /// `{"error": {…}}`.
+    /// The same error, which another try will meet again.
+    #[must_use]
+    pub const fn for_good(mut self) -> Self {
+        self.hopeless = true;
+        self
+    }
+
+    /// The body: [`ErrorResponse`].
     #[must_use]
     pub fn body(&self) -> Value {
         json!({"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}})

@@ -1,12 +1,10 @@
 //! OpenAI's wire: requests, responses, chunks, errors. Serde and validation, no I/O.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod chat;
 mod error;
 mod models;
+mod read;
 
-pub use error::ApiError;
-pub use models::{Model, ModelList};
+pub use error::{ApiError, ErrorBody, ErrorResponse};
+pub use models::{ListKind, Model, ModelKind, ModelList};

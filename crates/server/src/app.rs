@@ -8,7 +8,7 @@ use vlgate_engine::Engine;
 use vlgate_media::Resolver;
 use vlgate_openai::ApiError;
 
-use crate::{ServerConfig, State, chat, door, health, models, page, reply::refuse};
+use crate::{ServerConfig, State, chat, door, health, models, openapi, page, rate, reply::refuse};
 
 /// Serves until SIGTERM or SIGINT; requests that run may finish within 30 seconds.
 ///
@@ -65,6 +65,8 @@ pub fn routes(cfg: &mut web::ServiceConfig, state: &web::Data<State>) {
     cfg.service(only("/livez", web::get().to(health::live)))
         .service(only("/health", web::get().to(health::ready)))
         .service(only("/readyz", web::get().to(health::ready)))
+        .service(only("/openapi.json", web::get().to(openapi::document)))
+        .service(only("/docs", web::get().to(openapi::viewer)))
         .service(only("/metrics", web::get().to(health::metrics)))
         .service(only("/", web::route().guard(guard::Any(guard::Get()).or(guard::Head())).to(page::index)))
         .service(only("/ui/{name}", web::get().to(page::file)))
@@ -93,6 +95,17 @@ fn cors() -> Cors {
         .allow_any_origin()
         .allowed_methods([Method::GET, Method::POST, Method::DELETE, Method::OPTIONS])
         .allow_any_header()
-        .expose_headers(["x-request-id", "openai-processing-ms", "retry-after", "retry-after-ms"])
+        .expose_headers(
+            [
+                "x-request-id",
+                "openai-processing-ms",
+                "openai-version",
+                "retry-after",
+                "retry-after-ms",
+                "x-should-retry",
+            ]
+            .into_iter()
+            .chain(rate::NAMES),
+        )
         .max_age(3600)
 }

@@ -13,7 +13,7 @@ use actix_web::{
 use subtle::ConstantTimeEq;
 use vlgate_openai::ApiError;
 
-use crate::{State, reply::refuse};
+use crate::{State, rate, reply::refuse};
 
 /// A request's id, the client's own where it is sane.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ pub async fn pass<B: MessageBody + 'static>(
     let id = request_id(&request);
     request.extensions_mut().insert(RequestId(id.clone()));
     let (method, path) = (request.method().clone(), request.path().to_owned());
-    let open = matches!(path.as_str(), "/livez" | "/readyz" | "/health" | "/")
+    let open = matches!(path.as_str(), "/livez" | "/readyz" | "/health" | "/" | "/openapi.json" | "/docs")
         || path.starts_with("/ui/")
         || method == "OPTIONS";
     let reserved = if open { Ok(None) } else { reserve(&state, &request).map(Some) };
@@ -57,6 +57,11 @@ pub async fn pass<B: MessageBody + 'static>(
     set("x-request-id", &id);
     set("openai-processing-ms", &ms.to_string());
     set("openai-version", "2020-10-01");
+    if !open {
+        for (name, value) in rate::headers(&state) {
+            set(name, &value);
+        }
+    }
     let status = response.status().as_u16();
     if let Some(count) = state.answered.get(usize::from(status / 100).saturating_sub(1)) {
         count.fetch_add(1, Ordering::Relaxed);

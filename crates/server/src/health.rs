@@ -7,20 +7,29 @@ use actix_web::{HttpResponse, web};
 use crate::State;
 
 /// The process runs.
+#[utoipa::path(get, path = "/livez", tag = "operation", responses((status = 200, description = "It runs.", body = String, content_type = "text/plain")))]
 pub async fn live() -> HttpResponse {
     HttpResponse::Ok().content_type("text/plain").body("ok\n")
 }
 
 /// The model can answer.
+#[utoipa::path(get, path = "/readyz", tag = "operation", responses(
+    (status = 200, description = "It can.", body = String, content_type = "text/plain"),
+    (status = 503, description = "Not now.", body = String, content_type = "text/plain"),
+))]
 pub async fn ready(state: web::Data<State>) -> HttpResponse {
     if state.engine.load().ready {
         HttpResponse::Ok().content_type("text/plain").body("ready\n")
     } else {
-        HttpResponse::ServiceUnavailable().insert_header(("retry-after", "2")).content_type("text/plain").body("not ready\n")
+        HttpResponse::ServiceUnavailable()
+            .insert_header(("retry-after", "2"))
+            .content_type("text/plain")
+            .body("not ready\n")
     }
 }
 
-/// Prometheus' text format.
+/// Numbers in Prometheus' text format.
+#[utoipa::path(get, path = "/metrics", tag = "operation", responses((status = 200, description = "The numbers.", body = String, content_type = "text/plain")))]
 pub async fn metrics(state: web::Data<State>) -> HttpResponse {
     let load = state.engine.load();
     let rows: [(&str, &str, u64); 8] = [
@@ -39,7 +48,12 @@ pub async fn metrics(state: web::Data<State>) -> HttpResponse {
     }
     text.push_str("# TYPE vlgate_http_responses_total counter\n");
     for (class, count) in state.answered.iter().enumerate() {
-        let _ = writeln!(text, "vlgate_http_responses_total{{class=\"{}xx\"}} {}", class + 1, count.load(Ordering::Relaxed));
+        let _ = writeln!(
+            text,
+            "vlgate_http_responses_total{{class=\"{}xx\"}} {}",
+            class + 1,
+            count.load(Ordering::Relaxed)
+        );
     }
     HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(text)
 }

@@ -13,9 +13,9 @@ pub fn refuse(error: &ApiError) -> HttpResponse {
         response.insert_header(("retry-after", seconds.to_string()));
         response.insert_header(("retry-after-ms", (seconds * 1000).to_string()));
     }
-    if error.status >= 429 {
-        response.insert_header(("x-should-retry", "true"));
-    }
+    // SDKs obey this before they look at the status.
+    let worth_it = error.status >= 429 && !error.hopeless;
+    response.insert_header(("x-should-retry", if worth_it { "true" } else { "false" }));
     response.json(error.body())
 }
 
@@ -44,7 +44,14 @@ pub fn engine(error: &EngineError) -> ApiError {
         (_, Fault::Engine) => {
             // What failed inside is for the log; a client learns that it did.
             tracing::error!("engine failure: {message}");
-            ApiError::new(500, "server_error", "server_error", "The server had an error while processing your request.")
+            let failed = ApiError::new(
+                500,
+                "server_error",
+                "server_error",
+                "The server had an error while processing your request.",
+            );
+            // What took too long once takes too long again.
+            if *error == EngineError::Deadline { failed.for_good() } else { failed }
         }
     }
 }

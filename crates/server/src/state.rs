@@ -57,13 +57,22 @@ pub struct State {
     pub(crate) bodies: AtomicUsize,
     /// Requests answered, by status class 1xx to 5xx.
     pub(crate) answered: [AtomicU64; 5],
+    /// Mean time of a request in milliseconds, the last ones counting most.
+    pub(crate) pace: AtomicU64,
 }
 
 impl State {
     /// A server's state.
     #[must_use]
     pub fn new(config: ServerConfig, engine: Arc<dyn Engine>, resolver: Arc<Resolver>) -> Self {
-        Self { config, engine, resolver, bodies: AtomicUsize::new(0), answered: Default::default() }
+        Self {
+            config,
+            engine,
+            resolver,
+            bodies: AtomicUsize::new(0),
+            answered: Default::default(),
+            pace: AtomicU64::new(0),
+        }
     }
 
     /// The model that a name or an alias means.

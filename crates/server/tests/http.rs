@@ -77,9 +77,12 @@ async fn errors_have_openais_shape_and_say_nothing_secret() {
             ("overloaded", 429, "server_is_overloaded"),
             ("loading", 503, "server_is_overloaded"),
             ("fails-first", 500, "server_error"),
+            ("deadline", 500, "server_error"),
         ] {
             let response = server.send(say(text, json!({"stream": stream})).to_string()).await;
             assert_eq!(response.status(), status, "{text}");
+            let retry = response.headers()["x-should-retry"].to_str().unwrap();
+            assert_eq!(retry == "true", status >= 429 && text != "deadline", "{text}");
             assert_eq!(response.headers().contains_key("retry-after"), matches!(status, 429 | 503), "{text}");
             let body: Value = response.json().await.unwrap();
             let error = body["error"].as_object().unwrap();
@@ -102,7 +105,11 @@ async fn what_is_wrong_in_a_request_is_named() {
     for (body, param, code) in [
         (say(image("data:;base64,"), json!({})), "messages[0].content[1].image_url.url", "empty_image_file"),
         (say(image("data:;base64,AAAA"), json!({})), "messages[0].content[1].image_url.url", "invalid_image_format"),
-        (say(image("http://169.254.169.254/x"), json!({})), "messages[0].content[1].image_url.url", "invalid_image_url"),
+        (
+            say(image("http://169.254.169.254/x"), json!({})),
+            "messages[0].content[1].image_url.url",
+            "invalid_image_url",
+        ),
         (say("hi", json!({"temperature": 9})), "temperature", "decimal_above_max_value"),
         (say("hi", json!({"stream_options": {"include_usage": true}})), "stream_options", "invalid_value"),
     ] {
@@ -143,6 +150,21 @@ async fn a_client_that_leaves_stops_the_work() {
         client.abort();
         until(0).await;
     }
+}
+
+#[tokio::test]
+async fn a_silent_stream_says_that_it_lives() {
+    let server = start(ServerConfig::default());
+    let mut response = server.send(say("forever", json!({"stream": true})).to_string()).await;
+    let mut text = String::new();
+    let read = async {
+        while !text.contains(": ping\n\n") {
+            let chunk = response.chunk().await.unwrap().expect("the stream ended");
+            text.push_str(std::str::from_utf8(&chunk).unwrap());
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(18), read).await.unwrap();
+    assert!(text.starts_with("data: {"), "{text}");
 }
 
 #[tokio::test]
@@ -187,7 +209,8 @@ async fn models_by_id_escaped_id_and_alias() {
 
 #[tokio::test]
 async fn bodies_are_bounded_also_when_compressed() {
-    let server = start(ServerConfig { body_bytes: 100_000, bodies_in_flight_bytes: 250_000, ..ServerConfig::default() });
+    let server =
+        start(ServerConfig { body_bytes: 100_000, bodies_in_flight_bytes: 250_000, ..ServerConfig::default() });
     let gzip = |bytes: &[u8]| {
         let mut out = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
         out.write_all(bytes).unwrap();
@@ -216,6 +239,16 @@ async fn every_answer_has_the_headers_that_sdks_read() {
     assert_eq!(answer.headers()["x-request-id"], "mine-1");
     assert_eq!(answer.headers()["openai-version"], "2020-10-01");
     assert!(answer.headers().contains_key("openai-processing-ms"));
+    let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+    assert_eq!(
+        (header("x-ratelimit-limit-requests"), header("x-ratelimit-remaining-requests")),
+        ("40".into(), "37".into())
+    );
+    assert_eq!(
+        (header("x-ratelimit-limit-tokens"), header("x-ratelimit-remaining-tokens")),
+        ((40 * 4096).to_string(), (37 * 4096).to_string())
+    );
+    assert!(header("x-ratelimit-reset-requests").ends_with('s') && header("x-ratelimit-reset-tokens").ends_with('s'));
     let answer = server.http.get(&url).header("x-request-id", "a b").send().await.unwrap();
     assert!(answer.headers()["x-request-id"].to_str().unwrap().starts_with("req_"));
 }

@@ -1,7 +1,9 @@
 //! vlgate: an OpenAI-compatible gateway that serves Qwen3-VL from your own machine.
 
+mod bench;
 mod cpu;
 mod hub;
+mod runtime;
 mod serve;
 mod settings;
 
@@ -25,6 +27,8 @@ struct Cli {
 enum Command {
     /// Serve a model over HTTP
     Serve(ServeFlags),
+    /// Measure a model: prefill, decode, many clients, pictures
+    Bench(bench::BenchFlags),
 }
 
 fn main() -> ExitCode {
@@ -51,11 +55,8 @@ fn run() -> ExitCode {
     let filter = EnvFilter::try_from_env("VLGATE_LOG")
         .unwrap_or_else(|_| EnvFilter::new("warn,vlgate=info,vlgate_server=info,vlgate_engine=info,vlgate_media=info"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let flags = match cli.command {
-        Some(Command::Serve(flags)) => flags,
-        None => cli.serve,
-    };
-    match start(flags) {
+    let command = cli.command.unwrap_or(Command::Serve(cli.serve));
+    match start(command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -64,8 +65,10 @@ fn run() -> ExitCode {
     }
 }
 
-fn start(flags: ServeFlags) -> anyhow::Result<()> {
-    let settings = Settings::read(flags)?;
+fn start(command: Command) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve::serve(settings))
+    match command {
+        Command::Serve(flags) => runtime.block_on(serve::serve(Settings::read(flags)?)),
+        Command::Bench(flags) => runtime.block_on(bench::bench(flags)),
+    }
 }

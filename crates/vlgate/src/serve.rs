@@ -6,18 +6,12 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use anyhow::{Context, bail};
-use vlgate_engine::{
-    LocalEngine, ModelCard, ModelDir,
-    mistral::{LoadOptions, MistralRuntime, Quantization, paged_attention},
-};
+use anyhow::Context;
+use vlgate_engine::{Engine, ModelCard, ModelDir};
 use vlgate_media::{MediaConfig, Resolver};
 use vlgate_server::ServerConfig;
 
-use crate::{
-    hub,
-    settings::{Dtype, Settings},
-};
+use crate::{hub, runtime, settings::Settings};
 
 /// Runs until a signal ends it.
 ///
@@ -25,15 +19,24 @@ use crate::{
 /// What keeps it from starting, in one sentence.
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let began = std::time::Instant::now();
-    let (id, folder) = find(&settings).await?;
-    let model = Arc::new(ModelDir::open(&folder)?);
-    let card = card(&settings, &model, id);
-    tracing::info!(model = %card.id, folder = %folder.display(), quantization = %card.quantization, "loading the model");
-    let engine = LocalEngine::new(card.clone(), Arc::clone(&model), MistralRuntime::load(options(&settings, &model)?).await?);
+    let (engine, id) = engine(&settings).await?;
     let resolver = Resolver::new(MediaConfig { allow_private_hosts: settings.media.allow_hosts.clone(), ..MediaConfig::default() })?;
     tracing::info!(ms = began.elapsed().as_millis(), "the model is ready");
-    let config = server_config(&settings, &card.id);
-    vlgate_server::serve(config, Arc::new(engine), Arc::new(resolver)).await.context("the server failed")
+    let config = server_config(&settings, &id);
+    vlgate_server::serve(config, engine, Arc::new(resolver)).await.context("the server failed")
+}
+
+/// The model of the settings, loaded, and its id.
+///
+/// # Errors
+/// What keeps it from loading, in one sentence.
+pub async fn engine(settings: &Settings) -> anyhow::Result<(Arc<dyn Engine>, String)> {
+    let (id, folder) = find(settings).await?;
+    let model = Arc::new(ModelDir::open(&folder)?);
+    let card = card(settings, &model, id)?;
+    let id = card.id.clone();
+    tracing::info!(model = %id, folder = %folder.display(), runtime = %card.runtime, quantization = %card.quantization, "loading the model");
+    Ok((runtime::load(settings, model, card).await?, id))
 }
 
 /// The model's id and folder.
@@ -62,48 +65,22 @@ fn cache() -> PathBuf {
         .map_or_else(|| std::env::temp_dir().join("vlgate"), |base| base.join("vlgate"))
 }
 
-fn card(settings: &Settings, model: &ModelDir, id: String) -> ModelCard {
+fn card(settings: &Settings, model: &ModelDir, id: String) -> anyhow::Result<ModelCard> {
     let context_length = match settings.context {
         0 => model.context_length,
         n => n.min(model.context_length),
     };
-    ModelCard {
+    let runtime = runtime::choose(settings.runtime)?;
+    Ok(ModelCard {
         id: if settings.served_name.is_empty() { id } else { settings.served_name.clone() },
         created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
         context_length,
         vision: Some(model.vision),
-        video: false,
+        video: runtime == "native",
         thinking: model.thinking,
         quantization: settings.quantize.clone(),
-        runtime: "mistralrs".to_owned(),
+        runtime: runtime.to_owned(),
         defaults: model.defaults.clone(),
-    }
-}
-
-fn options(settings: &Settings, model: &ModelDir) -> anyhow::Result<LoadOptions> {
-    if !(0.0..=1.0).contains(&settings.memory_fraction) {
-        bail!("memory_fraction is a fraction between 0 and 1");
-    }
-    let context = if settings.context == 0 { model.context_length.min(32_768) } else { settings.context };
-    Ok(LoadOptions {
-        folder: model.path.clone(),
-        eos: model.eos.clone(),
-        quantization: match settings.quantize.as_str() {
-            "none" => Quantization::None,
-            "q8" => Quantization::Q8,
-            "q4" => Quantization::Q4,
-            name => Quantization::Named(name.to_owned()),
-        },
-        bf16: match settings.dtype {
-            Dtype::Auto => paged_attention(),
-            Dtype::F32 => false,
-            Dtype::Bf16 => true,
-        },
-        max_running: settings.max_running,
-        max_waiting: settings.max_waiting,
-        context: context as usize,
-        block_size: settings.block_size,
-        memory_fraction: (settings.memory_fraction > 0.0).then_some(settings.memory_fraction),
     })
 }
 

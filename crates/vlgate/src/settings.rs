@@ -35,13 +35,13 @@ pub struct ServeFlags {
     /// What computes the model [default: auto]
     #[arg(long)]
     pub runtime: Option<Runtime>,
-    /// none, q8, q4, or a quantisation of mistral.rs by name (q4k, q6k, hqq8, ...) [default: none]
+    /// none, q8, q4, or (mistralrs only) a quantisation by name (q4k, q6k, hqq8, ...) [default: none]
     #[arg(long)]
     pub quantize: Option<String>,
-    /// Weights and activations [default: auto, f32 on CPUs and bf16 elsewhere]
+    /// Weights [default: auto, as stored on CPUs and bf16 elsewhere]
     #[arg(long)]
     pub dtype: Option<Dtype>,
-    /// Requests computed at once, with paged attention [default: 32]
+    /// Requests computed at once [default: 32]
     #[arg(long)]
     pub max_running: Option<usize>,
     /// Tokens of prompt and answer together [default: the model's own]
@@ -67,13 +67,15 @@ pub enum Runtime {
     Auto,
     /// mistral.rs.
     Mistralrs,
+    /// vlgate's own, for CPUs.
+    Native,
 }
 
 /// Weights and activations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum Dtype {
-    /// f32 on CPUs, bf16 elsewhere.
+    /// As stored on CPUs, bf16 elsewhere.
     #[default]
     Auto,
     /// 32 bits.
@@ -101,6 +103,7 @@ pub struct Settings {
     pub context: u32,
     pub block_size: usize,
     pub memory_fraction: f32,
+    pub kv_cache_mib: u64,
     pub aliases: BTreeMap<String, String>,
     pub limits: Limits,
     pub media: Media,
@@ -147,6 +150,7 @@ impl Default for Settings {
             context: 0,
             block_size: 32,
             memory_fraction: 0.0,
+            kv_cache_mib: 0,
             aliases: BTreeMap::new(),
             limits: Limits::default(),
             media: Media::default(),

@@ -21,6 +21,8 @@ pub struct Conversation {
 pub struct TemplateOptions {
     /// Let the model go on with the last message (an assistant's) instead of opening a new turn.
     pub continue_final_message: bool,
+    /// Do not open an assistant's turn behind the messages (vLLM's `add_generation_prompt: false`).
+    pub no_generation_prompt: bool,
     /// `enable_thinking` as Qwen's templates read it; `None` leaves it to the model.
     pub enable_thinking: Option<bool>,
     /// Further variables (`chat_template_kwargs` of vLLM), for example `add_vision_id`.
@@ -89,7 +91,7 @@ pub struct ToolCall {
     pub id: String,
     /// The tool.
     pub name: String,
-    /// Its arguments as the JSON text that the client sent (an object; checked by the skin).
+    /// Its arguments as the client sent them: JSON text, or what of it a model cut short had said.
     pub arguments: String,
 }
 

@@ -88,7 +88,12 @@ pub enum Format {
     /// Any JSON object (`response_format: json_object`).
     JsonObject,
     /// JSON of this schema.
-    JsonSchema(Value),
+    JsonSchema {
+        /// The schema, an object.
+        schema: Value,
+        /// Refuse a schema with keywords that cannot be enforced; else those are left out.
+        strict: bool,
+    },
     /// Text that matches this regular expression as a whole.
     Regex(String),
     /// One of these texts.

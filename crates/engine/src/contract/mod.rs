@@ -86,6 +86,8 @@ pub struct Load {
     pub running: u32,
     /// Jobs accepted and not yet started.
     pub waiting: u32,
+    /// Jobs that can run and wait together, where the engine knows.
+    pub capacity: Option<u32>,
     /// KV blocks that are free, where the runtime has blocks.
     pub free_kv_blocks: Option<u64>,
     /// KV blocks in all.

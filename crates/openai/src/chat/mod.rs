@@ -1,8 +1,22 @@
 //! `POST /v1/chat/completions`.
 
+mod format;
+mod messages;
 mod request;
 mod response;
+mod schema;
+pub mod shapes;
+mod tools;
 mod validate;
 
-pub use request::{ChatRequest, Content, FunctionCall, FunctionDefinition, ImageUrl, Message, Part, StreamOptions, Tool, ToolCall};
-pub use response::{Choice, ChoiceLogprobs, Chunk, ChunkChoice, Completion, Delta, ResponseMessage, TokenLogprob, TopLogprob, Usage};
+pub use format::{AnswerFormat, Asked};
+pub use request::{
+    ChatRequest, Content, FunctionCall, FunctionDefinition, ImageUrl, Message, Part, ProcessorOptions, ProcessorSize,
+    StreamOptions, StructuredOutputs, Tool, ToolCall,
+};
+pub use response::{
+    AssistantRole, CallDelta, CallKind, Choice, ChoiceLogprobs, Chunk, ChunkChoice, ChunkKind, Completion,
+    CompletionDetails, CompletionKind, Delta, FinishReason, FunctionDelta, PromptDetails, ResponseMessage,
+    ResponseToolCall, TokenLogprob, TopLogprob, Usage,
+};
+pub use tools::ToolChoice;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{ChatRequest, Content, Message, Part};
+use super::{ChatRequest, Content, messages, messages::pixels};
 use crate::ApiError;
 
 type Checked = Result<(), ApiError>;
@@ -16,25 +16,62 @@ impl ChatRequest {
         if self.messages.is_empty() {
             return Err(ApiError::new(400, "invalid_request_error", "empty_array", "Invalid 'messages': empty array. Expected an array with minimum length 1, but got an empty array instead.").at("messages"));
         }
+        self.numbers()?;
+        self.combinations()?;
+        self.texts()?;
+        self.unsupported()?;
+        self.check_tools()?;
+        self.answer_format()?;
+        messages::check(&self.messages, self.continue_final_message == Some(true))
+    }
+
+    fn numbers(&self) -> Checked {
         range("temperature", self.temperature, 0.0, 2.0)?;
         range("top_p", self.top_p, 0.0, 1.0)?;
         range("min_p", self.min_p, 0.0, 1.0)?;
         range("frequency_penalty", self.frequency_penalty, -2.0, 2.0)?;
         range("presence_penalty", self.presence_penalty, -2.0, 2.0)?;
         range("repetition_penalty", self.repetition_penalty, 0.01, 10.0)?;
-        range("n", self.n.map(|n| n as f32), 1.0, 128.0)?;
-        range("top_logprobs", self.top_logprobs.map(f32::from), 0.0, 20.0)?;
-        range("max_tokens", self.max_tokens.map(|n| n as f32), 1.0, f32::MAX)?;
-        range("max_completion_tokens", self.max_completion_tokens.map(|n| n as f32), 1.0, f32::MAX)?;
+        whole("top_k", self.top_k, -1, i64::from(u32::MAX))?;
+        whole("n", self.n, 1, 128)?;
+        whole("top_logprobs", self.top_logprobs, 0, 20)?;
+        whole("max_tokens", self.max_tokens, 1, i64::MAX)?;
+        whole("max_completion_tokens", self.max_completion_tokens, 1, i64::MAX)
+    }
+
+    /// Fields that go only with others.
+    fn combinations(&self) -> Checked {
         if self.top_logprobs.is_some() && self.logprobs != Some(true) {
-            return Err(ApiError::invalid("top_logprobs", "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled."));
+            return Err(ApiError::invalid(
+                "top_logprobs",
+                "The 'top_logprobs' parameter is only allowed when 'logprobs' is enabled.",
+            ));
         }
         if self.stream_options.is_some() && self.stream != Some(true) {
-            return Err(ApiError::invalid("stream_options", "The 'stream_options' parameter is only allowed when 'stream' is enabled."));
+            return Err(ApiError::invalid(
+                "stream_options",
+                "The 'stream_options' parameter is only allowed when 'stream' is enabled.",
+            ));
         }
-        self.texts()?;
-        self.unsupported()?;
-        self.messages.iter().enumerate().try_for_each(|(i, m)| message(m, &format!("messages[{i}]")))
+        if self.continue_final_message == Some(true) {
+            let last = self.messages.last().map(|m| m.role.as_str());
+            if last != Some("assistant") {
+                return Err(ApiError::invalid(
+                    "continue_final_message",
+                    "Cannot use 'continue_final_message': the last message is not an assistant's.",
+                ));
+            }
+            if self.add_generation_prompt == Some(true) {
+                return Err(ApiError::invalid(
+                    "continue_final_message",
+                    "Cannot set both 'continue_final_message' and 'add_generation_prompt' to true.",
+                ));
+            }
+        }
+        let options = self.mm_processor_kwargs.clone().unwrap_or_default();
+        pixels(options.min_pixels, options.max_pixels, "mm_processor_kwargs")?;
+        let size = options.size.unwrap_or_default();
+        pixels(size.shortest_edge, size.longest_edge, "mm_processor_kwargs.size")
     }
 
     /// Stops, biases, metadata and the enumerations.
@@ -42,106 +79,157 @@ impl ChatRequest {
         match &self.stop {
             None | Some(Value::Null | Value::String(_)) => {}
             Some(Value::Array(all)) if (1..=4).contains(&all.len()) && all.iter().all(Value::is_string) => {}
-            Some(_) => return Err(ApiError::invalid("stop", "Invalid 'stop': a string or an array of 1 to 4 strings is expected.")),
+            Some(_) => {
+                return Err(ApiError::invalid(
+                    "stop",
+                    "Invalid 'stop': a string or an array of 1 to 4 strings is expected.",
+                ));
+            }
         }
         for (token, bias) in self.logit_bias.iter().flatten() {
             if token.parse::<u32>().is_err() {
-                return Err(ApiError::invalid("logit_bias", format!("Invalid key in 'logit_bias': '{}'. Token ids are expected.", clip(token))));
+                return Err(ApiError::invalid(
+                    "logit_bias",
+                    format!("Invalid key in 'logit_bias': '{}'. Token ids are expected.", clip(token)),
+                ));
             }
             range("logit_bias", Some(*bias), -100.0, 100.0)?;
         }
         let metadata = self.metadata.iter().flatten();
-        if metadata.clone().count() > 16 || metadata.clone().any(|(k, v)| k.chars().count() > 64 || v.chars().count() > 512) {
-            return Err(ApiError::invalid("metadata", "Invalid 'metadata': at most 16 pairs with keys of up to 64 and values of up to 512 characters."));
+        if metadata.clone().count() > 16
+            || metadata.clone().any(|(k, v)| k.chars().count() > 64 || v.chars().count() > 512)
+        {
+            return Err(ApiError::invalid(
+                "metadata",
+                "Invalid 'metadata': at most 16 pairs with keys of up to 64 and values of up to 512 characters.",
+            ));
+        }
+        for (param, text) in [("user", &self.user), ("safety_identifier", &self.safety_identifier)] {
+            if text.as_ref().is_some_and(|t| t.chars().count() > 64) {
+                let message = format!("Invalid '{param}': string too long. Expected a string with maximum length 64.");
+                return Err(ApiError::new(400, "invalid_request_error", "string_above_max_length", message).at(param));
+            }
         }
         one_of("verbosity", self.verbosity.as_deref(), &["low", "medium", "high"])?;
-        one_of("reasoning_effort", self.reasoning_effort.as_deref(), &["none", "minimal", "low", "medium", "high", "xhigh", "max"])?;
-        one_of("service_tier", self.service_tier.as_deref(), &["auto", "default", "flex", "scale", "priority"])
+        one_of(
+            "reasoning_effort",
+            self.reasoning_effort.as_deref(),
+            &["none", "minimal", "low", "medium", "high", "xhigh", "max"],
+        )?;
+        one_of(
+            "service_tier",
+            self.service_tier.as_deref(),
+            &["auto", "default", "flex", "scale", "priority", "fast"],
+        )?;
+        one_of("prompt_cache_retention", self.prompt_cache_retention.as_deref(), &["in_memory", "24h"])?;
+        prediction(self.prediction.as_ref())
     }
 
     /// What would change the answer and cannot be done here is refused, never dropped.
     fn unsupported(&self) -> Checked {
         let refuse = |param: &str, why: &str| {
-            Err(ApiError::new(400, "invalid_request_error", "unsupported_parameter", format!("Unsupported parameter: '{param}' {why}")).at(param))
+            Err(ApiError::new(
+                400,
+                "invalid_request_error",
+                "unsupported_parameter",
+                format!("Unsupported parameter: '{param}' {why}"),
+            )
+            .at(param))
         };
-        if self.audio.as_ref().is_some_and(|v| !v.is_null()) {
+        let asked = |value: &Option<Value>| value.as_ref().is_some_and(|v| !v.is_null());
+        if asked(&self.audio) {
             return refuse("audio", "asks for speech, which this server does not make.");
         }
         if self.modalities.iter().flatten().any(|m| m != "text") {
             return refuse("modalities", "may only be ['text'] with this server.");
         }
-        if self.web_search_options.is_some() {
+        if asked(&self.web_search_options) {
             return refuse("web_search_options", "asks for a web search, which this server does not do.");
         }
-        if self.guided_json.is_some() || self.guided_regex.is_some() || self.guided_choice.is_some() {
-            return refuse("guided_json", "(and guided_regex, guided_choice) are not supported by this server yet.");
+        if asked(&self.moderation) {
+            return refuse("moderation", "asks for moderation, which this server does not do.");
         }
-        match self.response_format.as_ref().and_then(|f| f.get("type")).and_then(Value::as_str) {
-            None if self.response_format.is_none() => {}
-            Some("text") => {}
-            Some("json_object" | "json_schema") => return refuse("response_format", "of this type is not supported by this server yet."),
-            _ => return Err(ApiError::invalid("response_format.type", "Invalid value. Supported values are: 'text', 'json_object', and 'json_schema'.")),
-        }
-        let choice = self.tool_choice.as_ref().and_then(Value::as_str);
-        let offered = self.tools.as_ref().is_some_and(|t| !t.is_empty());
-        if offered && choice != Some("none") {
-            return refuse("tools", "is not supported by this server yet.");
-        }
-        if self.functions.as_ref().is_some_and(|f| !f.is_empty()) && self.function_call.as_ref().and_then(Value::as_str) != Some("none") {
-            return refuse("functions", "is not supported by this server yet.");
+        for (param, differs, why) in [
+            ("skip_special_tokens", self.skip_special_tokens == Some(false), "may only be true with this server."),
+            (
+                "add_special_tokens",
+                self.add_special_tokens == Some(true),
+                "may only be false: the chat template has them.",
+            ),
+            ("min_tokens", self.min_tokens.unwrap_or(0) != 0, "may only be 0 with this server."),
+            (
+                "stop_token_ids",
+                self.stop_token_ids.iter().flatten().next().is_some(),
+                "is not supported by this server; use 'stop'.",
+            ),
+            ("priority", self.priority.unwrap_or(0) != 0, "may only be 0: requests are served in their order."),
+            ("echo", self.echo == Some(true), "may only be false with this server."),
+        ] {
+            if differs {
+                return refuse(param, why);
+            }
         }
         Ok(())
     }
 }
 
-fn message(m: &Message, path: &str) -> Checked {
-    let known = ["developer", "system", "user", "assistant", "tool", "function"];
-    one_of(&format!("{path}.role"), Some(&m.role), &known)?;
-    if m.name.as_ref().is_some_and(|n| n.chars().count() > 256) {
-        return Err(ApiError::invalid(format!("{path}.name"), "Invalid 'name': at most 256 characters."));
+/// `{type: "content", content: …}`; what it predicts is not used, and its tokens are counted as neither accepted nor rejected.
+fn prediction(value: Option<&Value>) -> Checked {
+    let Some(value) = value.filter(|v| !v.is_null()) else { return Ok(()) };
+    if value.get("type").and_then(Value::as_str) != Some("content") {
+        return Err(ApiError::invalid("prediction.type", "Invalid value. Supported values are: 'content'."));
     }
-    let calls = m.tool_calls.as_ref().is_some_and(|c| !c.is_empty()) || m.function_call.is_some() || m.refusal.is_some();
-    match &m.content {
-        Content::None if m.role == "assistant" && calls => Ok(()),
-        Content::None => Err(ApiError::invalid(format!("{path}.content"), format!("Invalid value for 'content': expected a string or an array, got null. It is required for the role '{}'.", m.role))),
-        Content::Text(_) => Ok(()),
-        Content::Parts(parts) if parts.is_empty() => Err(ApiError::invalid(format!("{path}.content"), "Invalid 'content': expected at least one part.")),
-        Content::Parts(parts) => parts.iter().enumerate().try_for_each(|(i, p)| part(p, &m.role, &format!("{path}.content[{i}]"))),
+    match value.get("content").map(|c| serde_json::from_value::<Content>(c.clone())) {
+        Some(Ok(Content::Text(_))) => Ok(()),
+        Some(Ok(Content::Parts(parts)))
+            if !parts.is_empty() && parts.iter().all(|p| p.kind == "text" && p.text.is_some()) =>
+        {
+            Ok(())
+        }
+        _ => Err(ApiError::invalid(
+            "prediction.content",
+            "Invalid 'prediction.content': a string or an array of text parts is expected.",
+        )),
     }
 }
 
-fn part(p: &Part, role: &str, path: &str) -> Checked {
-    let missing = |field: &str| {
-        let param = format!("{path}.{field}");
-        Err(ApiError::new(400, "invalid_request_error", "missing_required_parameter", format!("Missing required parameter: '{param}'.")).at(param))
+/// A whole number's range.
+fn whole(param: &str, value: Option<i64>, low: i64, high: i64) -> Checked {
+    let (bound, code) = match value {
+        Some(v) if v > high => {
+            (format!("above maximum value. Expected a value <= {high}, but got {v} instead"), "integer_above_max_value")
+        }
+        Some(v) if v < low => {
+            (format!("below minimum value. Expected a value >= {low}, but got {v} instead"), "integer_below_min_value")
+        }
+        _ => return Ok(()),
     };
-    match p.kind.as_str() {
-        "text" if p.text.is_none() => missing("text"),
-        "text" => Ok(()),
-        "refusal" if p.refusal.is_none() => missing("refusal"),
-        "refusal" => Ok(()),
-        "image_url" if !matches!(role, "user" | "tool") => Err(ApiError::invalid(path, format!("Image parts are not allowed in messages of the role '{role}'."))),
-        "image_url" => match &p.image_url {
-            None => missing("image_url"),
-            Some(image) => one_of(&format!("{path}.image_url.detail"), image.detail.as_deref(), &["low", "high", "auto"]),
-        },
-        "input_audio" | "file" | "video_url" | "video" => Err(ApiError::new(400, "invalid_request_error", "unsupported_content", format!("Content parts of the type '{}' are not supported by this server yet.", p.kind)).at(path)),
-        other => Err(ApiError::invalid(format!("{path}.type"), format!("Invalid value: '{}'. Supported values are: 'text', 'image_url', and 'refusal'.", clip(other)))),
-    }
+    Err(ApiError::new(400, "invalid_request_error", code, format!("Invalid '{param}': integer {bound}.")).at(param))
 }
 
 fn range(param: &str, value: Option<f32>, low: f32, high: f32) -> Checked {
     match value {
         Some(v) if !(low..=high).contains(&v) => {
-            let bound = if v > high { format!("above maximum value. Expected a value <= {high}") } else { format!("below minimum value. Expected a value >= {low}") };
+            let bound = if v > high {
+                format!("decimal above maximum value. Expected a value <= {high}")
+            } else {
+                format!("decimal below minimum value. Expected a value >= {low}")
+            };
             let code = if v > high { "decimal_above_max_value" } else { "decimal_below_min_value" };
-            Err(ApiError::new(400, "invalid_request_error", code, format!("Invalid '{param}': {bound}, but got {v} instead.")).at(param))
+            Err(ApiError::new(
+                400,
+                "invalid_request_error",
+                code,
+                format!("Invalid '{param}': {bound}, but got {v} instead."),
+            )
+            .at(param))
         }
         _ => Ok(()),
     }
 }
 
-fn one_of(param: &str, value: Option<&str>, known: &[&str]) -> Checked {
+/// One of an enumeration's texts.
+pub fn one_of(param: &str, value: Option<&str>, known: &[&str]) -> Checked {
     match value {
         Some(v) if !known.contains(&v) => {
             let quoted: Vec<String> = known.iter().map(|k| format!("'{k}'")).collect();
@@ -156,7 +244,7 @@ fn one_of(param: &str, value: Option<&str>, known: &[&str]) -> Checked {
 }
 
 /// A client's text, short enough to repeat.
-fn clip(text: &str) -> String {
+pub fn clip(text: &str) -> String {
     text.chars().take(64).collect()
 }
 
@@ -180,9 +268,24 @@ mod tests {
             assert!(ChatRequest::parse(body.to_string().as_bytes()).is_ok(), "{field}");
         }
         for extra in [
-            json!({"stop": "x"}), json!({"stop": ["a", "b"]}), json!({"max_tokens": 5, "max_completion_tokens": 6}), json!({"seed": -1}),
-            json!({"verbosity": "low"}), json!({"reasoning_effort": "none"}), json!({"logit_bias": {"5": -100}}),
+            json!({"stop": "x"}),
+            json!({"stop": ["a", "b"]}),
+            json!({"max_tokens": 5, "max_completion_tokens": 6}),
+            json!({"seed": -1}),
+            json!({"verbosity": "low"}),
+            json!({"reasoning_effort": "none"}),
+            json!({"logit_bias": {"5": -100}}),
             json!({"tools": [], "response_format": {"type": "text"}}),
+            json!({"tools": null, "tool_choice": null, "response_format": null}),
+            json!({"prediction": {"type": "content", "content": [{"type": "text", "text": "t"}]}}),
+            json!({"top_k": -1, "min_p": 0.1, "ignore_eos": true}),
+            json!({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "strict": null, "schema": {"type": "object"}}}}),
+            json!({"guided_json": "{\"type\": \"object\"}"}),
+            json!({"structured_outputs": {"choice": ["a", "b"]}}),
+            json!({"include_reasoning": false}),
+            json!({"mm_processor_kwargs": {"max_pixels": 100000, "size": {"longest_edge": 5}}}),
+            json!({"chat_template_kwargs": {"enable_thinking": false}}),
+            json!({"service_tier": "auto", "store": true, "metadata": {"a": "b"}, "prompt_cache_key": "k", "prompt_cache_options": {"mode": "implicit"}}),
             json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:,x"}}]},
                 {"role": "assistant", "content": null, "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
                 {"role": "tool", "content": "1", "tool_call_id": "1"}]}),
@@ -200,6 +303,54 @@ mod tests {
             (json!({"temperature": 3}), "temperature"),
             (json!({"temperature": "hot"}), "temperature"),
             (json!({"n": 0}), "n"),
+            (json!({"n": 129}), "n"),
+            (json!({"max_tokens": 0}), "max_tokens"),
+            (json!({"max_tokens": -1}), "max_tokens"),
+            (json!({"max_completion_tokens": "5"}), "max_completion_tokens"),
+            (json!({"top_logprobs": 21, "logprobs": true}), "top_logprobs"),
+            (json!({"user": "u".repeat(65)}), "user"),
+            (json!({"safety_identifier": "u".repeat(65)}), "safety_identifier"),
+            (json!({"audio": {"voice": "alloy", "format": "wav"}}), "audio"),
+            (json!({"modalities": ["text", "audio"]}), "modalities"),
+            (json!({"moderation": {"model": "m"}}), "moderation"),
+            (json!({"web_search_options": {}}), "web_search_options"),
+            (json!({"prediction": {"type": "content"}}), "prediction.content"),
+            (json!({"prediction": {"type": "x"}}), "prediction.type"),
+            (json!({"service_tier": "gold"}), "service_tier"),
+            (json!({"prompt_cache_retention": "1h"}), "prompt_cache_retention"),
+            (json!({"continue_final_message": true}), "continue_final_message"),
+            (json!({"min_tokens": 5}), "min_tokens"),
+            (json!({"mm_processor_kwargs": {"min_pixels": 5, "max_pixels": 4}}), "mm_processor_kwargs.max_pixels"),
+            (json!({"mm_processor_kwargs": {"fps": 5}}), "mm_processor_kwargs.fps"),
+            (json!({"metadata": {"k": "v".repeat(513)}}), "metadata"),
+            (json!({"seed": 1.5}), "seed"),
+            (json!({"response_format": {"type": "xml"}}), "response_format.type"),
+            (json!({"response_format": {}}), "response_format.type"),
+            (json!({"response_format": {"type": "json_schema"}}), "response_format.json_schema"),
+            (
+                json!({"response_format": {"type": "json_schema", "json_schema": {"schema": {}}}}),
+                "response_format.json_schema.name",
+            ),
+            (
+                json!({"response_format": {"type": "json_schema", "json_schema": {"name": "a b"}}}),
+                "response_format.json_schema.name",
+            ),
+            (
+                json!({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "int"}}}}),
+                "response_format.json_schema.schema",
+            ),
+            (
+                json!({"response_format": {"type": "json_schema", "json_schema": {"name": "n", "strict": "yes"}}}),
+                "response_format.json_schema.strict",
+            ),
+            (json!({"guided_regex": "a", "guided_choice": ["b"]}), "guided_choice"),
+            (json!({"guided_choice": []}), "guided_choice"),
+            (json!({"guided_json": "{"}), "guided_json"),
+            (json!({"structured_outputs": {"json": []}}), "structured_outputs.json"),
+            (
+                json!({"response_format": {"type": "json_object"}, "structured_outputs": {"regex": "a"}}),
+                "structured_outputs.regex",
+            ),
             (json!({"stop": [1]}), "stop"),
             (json!({"logit_bias": {"x": 1}}), "logit_bias"),
             (json!({"top_logprobs": 2}), "top_logprobs"),
@@ -207,8 +358,14 @@ mod tests {
             (json!({"bogus": 1}), "bogus"),
             (image(json!("LOW")), "messages[1].content[1].image_url.detail"),
             (image(json!(5)), "messages[1].content[1].image_url.detail"),
-            (json!({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}), "messages[0].content[0].image_url"),
-            (json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}), "messages[0].content[0].image_url.url"),
+            (
+                json!({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}),
+                "messages[0].content[0].image_url",
+            ),
+            (
+                json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}]}),
+                "messages[0].content[0].image_url.url",
+            ),
             (json!({"messages": [{"role": "user"}]}), "messages[0].content"),
             (json!({"messages": [{"role": "robot", "content": "x"}]}), "messages[0].role"),
         ] {
@@ -217,6 +374,17 @@ mod tests {
         }
         let error = ChatRequest::parse(with(image(json!("LOW"))).to_string().as_bytes()).unwrap_err();
         assert_eq!(error.message, "Invalid value: 'LOW'. Supported values are: 'low', 'high', and 'auto'.");
+        let long = "x".repeat(1 << 20);
+        let error = ChatRequest::parse(
+            with(json!({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": long}]}]}))
+                .to_string()
+                .as_bytes(),
+        )
+        .unwrap_err();
+        assert_eq!(
+            error.message,
+            "Invalid type for 'messages[0].content[0].image_url': expected an object, but got a string instead."
+        );
         assert_eq!(ChatRequest::parse(b"{broken").unwrap_err().param, None);
         assert_eq!(ChatRequest::parse("[".repeat(100_000).as_bytes()).unwrap_err().status, 400);
     }

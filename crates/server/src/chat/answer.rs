@@ -3,10 +3,14 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use futures::{StreamExt, future::try_join_all};
-use vlgate_engine::{self as engine, Event, EventStream, FinishReason};
+use indexmap::IndexMap;
+use vlgate_engine::{self as engine, Event, EventStream};
 use vlgate_openai::{
     ApiError,
-    chat::{ChatRequest, Choice, ChoiceLogprobs, Completion, ResponseMessage, TokenLogprob, TopLogprob, Usage},
+    chat::{
+        AssistantRole, CallKind, ChatRequest, Choice, ChoiceLogprobs, Completion, CompletionKind, FinishReason,
+        FunctionCall, ResponseMessage, ResponseToolCall, TokenLogprob, TopLogprob, Usage,
+    },
 };
 
 use crate::reply;
@@ -17,13 +21,30 @@ pub struct Head {
     pub id: String,
     pub created: u64,
     pub model: String,
+    pub metadata: Option<IndexMap<String, String>>,
+    pub wants: Wants,
+}
+
+/// What of an answer the client wants, and how.
+#[derive(Debug, Clone, Copy)]
+pub struct Wants {
+    pub logprobs: bool,
+    pub reasoning: bool,
+    /// Calls in the old form.
+    pub functions: bool,
 }
 
 impl Head {
     /// `model` is the name that the client used.
-    pub fn new(model: &str) -> Self {
+    pub fn new(request: &ChatRequest) -> Self {
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        Self { id: format!("chatcmpl-{}", uuid::Uuid::new_v4().simple()), created, model: model.to_owned() }
+        let wants = Wants {
+            logprobs: request.logprobs == Some(true),
+            reasoning: request.include_reasoning != Some(false),
+            functions: request.speaks_functions(),
+        };
+        let id = format!("chatcmpl-{}", uuid::Uuid::new_v4().simple());
+        Self { id, created, model: request.model.clone(), metadata: request.metadata.clone(), wants }
     }
 }
 
@@ -33,9 +54,8 @@ pub fn fingerprint() -> String {
 }
 
 /// Waits for all choices.
-pub async fn collect(streams: Vec<EventStream>, head: Head, request: &ChatRequest) -> Result<Completion, ApiError> {
-    let logprobs = request.logprobs == Some(true);
-    let choices = streams.into_iter().enumerate().map(|(i, s)| choice(i as u32, s, logprobs));
+pub async fn collect(streams: Vec<EventStream>, head: Head) -> Result<Completion, ApiError> {
+    let choices = streams.into_iter().enumerate().map(|(i, s)| choice(i as u32, s, head.wants));
     let done = try_join_all(choices).await?;
     let mut usage: Option<Usage> = None;
     let mut choices = Vec::with_capacity(done.len());
@@ -48,47 +68,76 @@ pub async fn collect(streams: Vec<EventStream>, head: Head, request: &ChatReques
     }
     Ok(Completion {
         id: head.id,
-        object: "chat.completion",
+        object: CompletionKind::Completion,
         created: head.created,
         model: head.model,
         choices,
-        usage: usage.unwrap_or_default(),
+        usage: Some(usage.unwrap_or_default()),
         service_tier: "default",
         system_fingerprint: fingerprint(),
+        metadata: head.metadata,
     })
 }
 
-async fn choice(index: u32, mut events: EventStream, logprobs: bool) -> Result<(Choice, Usage), ApiError> {
+async fn choice(index: u32, mut events: EventStream, wants: Wants) -> Result<(Choice, Usage), ApiError> {
     let (mut text, mut reasoning, mut tokens) = (String::new(), String::new(), Vec::new());
+    let mut calls: Vec<ResponseToolCall> = Vec::new();
     while let Some(event) = events.next().await {
         match event.map_err(|e| reply::engine(&e))? {
             Event::Text { delta, logprobs } => {
                 text.push_str(&delta);
                 tokens.extend(logprobs.into_iter().map(token));
             }
-            Event::Reasoning { delta } => reasoning.push_str(&delta),
-            Event::Finished { reason, usage: counts, .. } => {
-                let message = ResponseMessage {
-                    role: "assistant",
-                    content: Some(text),
-                    refusal: None,
-                    annotations: Vec::new(),
-                    reasoning_content: (!reasoning.is_empty()).then_some(reasoning),
-                };
-                let logprobs = logprobs.then_some(ChoiceLogprobs { content: Some(tokens), refusal: None });
-                return Ok((Choice { index, message, logprobs, finish_reason: finish(&reason) }, usage(&counts)));
+            Event::Reasoning { delta } if wants.reasoning => reasoning.push_str(&delta),
+            Event::ToolCall { id, name, .. } => {
+                calls.push(ResponseToolCall {
+                    id,
+                    kind: CallKind::Function,
+                    function: FunctionCall { name, arguments: String::new() },
+                });
             }
-            Event::Started { .. } | Event::ToolCall { .. } | Event::ToolArguments { .. } => {}
+            Event::ToolArguments { index, delta } => {
+                if let Some(call) = calls.get_mut(index as usize) {
+                    call.function.arguments.push_str(&delta);
+                }
+            }
+            Event::Finished { reason, usage: counts, .. } => {
+                let logprobs = wants.logprobs.then_some(ChoiceLogprobs { content: Some(tokens), refusal: None });
+                let message = message(text, reasoning, calls, wants.functions);
+                return Ok((
+                    Choice { index, message, logprobs, finish_reason: finish(&reason, wants.functions) },
+                    usage(&counts),
+                ));
+            }
+            Event::Started { .. } | Event::Reasoning { .. } => {}
         }
     }
     Err(reply::engine(&engine::EngineError::Failed("the engine ended without a result".into())))
 }
 
-pub fn finish(reason: &FinishReason) -> &'static str {
+fn message(text: String, reasoning: String, mut calls: Vec<ResponseToolCall>, functions: bool) -> ResponseMessage {
+    let reasoning = (!reasoning.is_empty()).then_some(reasoning);
+    let content = (!text.is_empty() || calls.is_empty()).then_some(text);
+    let function_call = if functions { calls.drain(..).next().map(|c| c.function) } else { None };
+    ResponseMessage {
+        role: AssistantRole::Assistant,
+        content,
+        refusal: None,
+        annotations: Vec::new(),
+        tool_calls: calls,
+        function_call,
+        reasoning_content: reasoning.clone(),
+        reasoning,
+    }
+}
+
+/// `functions`: the old form has its own word for a call.
+pub const fn finish(reason: &engine::FinishReason, functions: bool) -> FinishReason {
     match reason {
-        FinishReason::Stop { .. } => "stop",
-        FinishReason::Length => "length",
-        FinishReason::ToolCalls => "tool_calls",
+        engine::FinishReason::Stop { .. } => FinishReason::Stop,
+        engine::FinishReason::Length => FinishReason::Length,
+        engine::FinishReason::ToolCalls if functions => FinishReason::FunctionCall,
+        engine::FinishReason::ToolCalls => FinishReason::ToolCalls,
     }
 }
 

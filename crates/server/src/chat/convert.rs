@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use vlgate_engine::{Conversation, Job, Message, ModelCard, Part, Role, Sampling, TemplateOptions, ToolCall};
+use vlgate_engine::{
+    Conversation, Format, Job, Message, ModelCard, Part, Role, Sampling, TemplateOptions, ToolCall, ToolPolicy,
+    ToolSpec,
+};
 use vlgate_media::{Detail, ImageSource, Picture, Sizing, VisionSpec};
 use vlgate_openai::{
     ApiError,
-    chat::{self, ChatRequest, Content, ImageUrl},
+    chat::{self, AnswerFormat, ChatRequest, Content, ToolChoice},
 };
 
 use crate::{State, reply};
@@ -19,7 +22,8 @@ const AT_ONCE: usize = 8;
 pub async fn conversation(state: &State, card: &ModelCard, request: &ChatRequest) -> Result<Conversation, ApiError> {
     let wanted = images(request);
     if wanted.len() > state.config.images_per_request {
-        let message = format!("Too many images: at most {} are accepted in one request.", state.config.images_per_request);
+        let message =
+            format!("Too many images: at most {} are accepted in one request.", state.config.images_per_request);
         let path = wanted.get(state.config.images_per_request).map(|w| w.0.clone()).unwrap_or_default();
         return Err(ApiError::invalid(path, message));
     }
@@ -29,7 +33,7 @@ pub async fn conversation(state: &State, card: &ModelCard, request: &ChatRequest
     };
     let mut pictures: Vec<Arc<Picture>> = stream::iter(wanted)
         .map(|(path, image)| async move {
-            let picture = state.resolver.image(ImageSource { url: &image.url }, &spec, &sizing(image)).await;
+            let picture = state.resolver.image(ImageSource { url: image.url }, &spec, &image.sizing).await;
             picture.map(Arc::new).map_err(|e| reply::media(&e, format!("{path}.url")))
         })
         .buffered(AT_ONCE)
@@ -39,31 +43,84 @@ pub async fn conversation(state: &State, card: &ModelCard, request: &ChatRequest
     let messages = request.messages.iter().map(|m| message(m, &mut pictures)).collect();
     let template = TemplateOptions {
         continue_final_message: request.continue_final_message.unwrap_or(false),
-        enable_thinking: (request.reasoning_effort.as_deref() == Some("none")).then_some(false),
+        no_generation_prompt: request.add_generation_prompt == Some(false),
+        enable_thinking: request.thinking(),
         kwargs: request.chat_template_kwargs.clone().unwrap_or_default(),
     };
-    Ok(Conversation { messages, tools: Vec::new(), template })
+    Ok(Conversation { messages, tools: tools(request)?, template })
+}
+
+/// The tools that the model is shown: none when it may call none.
+fn tools(request: &ChatRequest) -> Result<Vec<ToolSpec>, ApiError> {
+    if request.choice()? == ToolChoice::None {
+        return Ok(Vec::new());
+    }
+    let spec = |f: &chat::FunctionDefinition| ToolSpec {
+        name: f.name.clone(),
+        description: f.description.clone(),
+        parameters: f.parameters.clone(),
+        strict: f.strict.unwrap_or(false),
+    };
+    Ok(request.offered().map(spec).collect())
+}
+
+/// What the model may or must call. The old form has one call an answer.
+fn policy(request: &ChatRequest) -> Result<ToolPolicy, ApiError> {
+    let parallel = request.parallel_tool_calls.unwrap_or(true) && !request.speaks_functions();
+    Ok(match request.choice()? {
+        ToolChoice::None => ToolPolicy { parallel, ..ToolPolicy::default() },
+        ToolChoice::Auto(allowed) => ToolPolicy { required: false, allowed, parallel },
+        ToolChoice::Required(allowed) => ToolPolicy { required: true, allowed, parallel },
+    })
+}
+
+fn format(request: &ChatRequest) -> Result<Format, ApiError> {
+    Ok(match request.answer_format()?.0 {
+        AnswerFormat::Text => Format::Text,
+        AnswerFormat::JsonObject => Format::JsonObject,
+        AnswerFormat::JsonSchema { schema, strict } => Format::JsonSchema { schema, strict },
+        AnswerFormat::Regex(regex) => Format::Regex(regex),
+        AnswerFormat::Choice(texts) => Format::Choice(texts),
+        AnswerFormat::Grammar(grammar) => Format::Lark(grammar),
+    })
+}
+
+/// A picture that a request names.
+struct Wanted<'a> {
+    url: &'a str,
+    sizing: Sizing,
 }
 
 /// Every picture with its path, in prompt order.
-fn images(request: &ChatRequest) -> Vec<(String, &ImageUrl)> {
+fn images(request: &ChatRequest) -> Vec<(String, Wanted<'_>)> {
     let parts = |m: usize, content| match content {
         &Content::Parts(ref parts) => {
-            let named = parts.iter().enumerate();
-            named.filter_map(|(i, p)| Some((format!("messages[{m}].content[{i}].image_url"), p.image_url.as_ref().filter(|_| p.kind == "image_url")?))).collect()
+            let named = parts.iter().enumerate().filter(|(_, p)| p.kind == "image_url");
+            named
+                .filter_map(|(i, p)| Some((format!("messages[{m}].content[{i}].image_url"), wanted(p, request)?)))
+                .collect()
         }
         _ => Vec::new(),
     };
     request.messages.iter().enumerate().flat_map(|(m, message)| parts(m, &message.content)).collect()
 }
 
-fn sizing(image: &ImageUrl) -> Sizing {
+/// Bounds of the picture itself go before those of its part, and those before the request's.
+fn wanted<'a>(part: &'a chat::Part, request: &ChatRequest) -> Option<Wanted<'a>> {
+    let image = part.image_url.as_ref()?;
+    let all = request.mm_processor_kwargs.clone().unwrap_or_default();
+    let size = all.size.unwrap_or_default();
     let detail = match image.detail.as_deref() {
         Some("low") => Detail::Low,
         Some("high") => Detail::High,
         _ => Detail::Auto,
     };
-    Sizing { detail, min_pixels: image.min_pixels, max_pixels: image.max_pixels }
+    let sizing = Sizing {
+        detail,
+        min_pixels: image.min_pixels.or(part.min_pixels).or(all.min_pixels).or(size.shortest_edge),
+        max_pixels: image.max_pixels.or(part.max_pixels).or(all.max_pixels).or(size.longest_edge),
+    };
+    Some(Wanted { url: &image.url, sizing })
 }
 
 /// `pictures` holds those that are left, the next one last.
@@ -88,20 +145,29 @@ fn message(m: &chat::Message, pictures: &mut Vec<Arc<Picture>>) -> Message {
     if let (true, Some(refusal)) = (parts.is_empty(), &m.refusal) {
         parts.push(Part::Text(refusal.clone()));
     }
-    let calls = m.tool_calls.iter().flatten().map(|c| (c.id.clone(), &c.function));
-    let calls = calls.chain(m.function_call.iter().map(|f| (String::new(), f)));
+    let calls =
+        m.calls().map(|(id, f)| ToolCall { id: id.to_owned(), name: f.name.clone(), arguments: f.arguments.clone() });
     Message {
         role,
         parts,
-        reasoning: m.reasoning_content.clone(),
-        tool_calls: calls.map(|(id, f)| ToolCall { id, name: f.name.clone(), arguments: f.arguments.clone() }).collect(),
+        reasoning: m.reasoning_content.clone().or_else(|| m.reasoning.clone()),
+        tool_calls: calls.collect(),
         name: m.name.clone(),
         tool_call_id: m.tool_call_id.clone(),
     }
 }
 
 /// One job a choice; with a seed, each choice has its own.
-pub fn jobs(card: &ModelCard, request: &ChatRequest, conversation: &Conversation, id: &str) -> Vec<Job> {
+///
+/// # Errors
+/// None for a request that was validated.
+pub fn jobs(
+    card: &ModelCard,
+    request: &ChatRequest,
+    conversation: &Conversation,
+    id: &str,
+) -> Result<Vec<Job>, ApiError> {
+    let (format, tools) = (format(request)?, policy(request)?);
     let one = |index: u32| Job {
         id: format!("{id}/{index}"),
         sampling: Sampling {
@@ -113,13 +179,21 @@ pub fn jobs(card: &ModelCard, request: &ChatRequest, conversation: &Conversation
             frequency_penalty: request.frequency_penalty,
             presence_penalty: request.presence_penalty,
             repetition_penalty: request.repetition_penalty,
-            logit_bias: request.logit_bias.iter().flatten().filter_map(|(id, bias)| Some((id.parse().ok()?, *bias))).collect(),
+            logit_bias: request
+                .logit_bias
+                .iter()
+                .flatten()
+                .filter_map(|(id, bias)| Some((id.parse().ok()?, *bias)))
+                .collect(),
         },
         max_tokens: request.token_limit(),
         stop: request.stop_texts(),
         ignore_eos: request.ignore_eos.unwrap_or(false),
-        logprobs: (request.logprobs == Some(true)).then(|| request.top_logprobs.unwrap_or(0)),
+        format: format.clone(),
+        tools: tools.clone(),
+        logprobs: (request.logprobs == Some(true))
+            .then(|| u8::try_from(request.top_logprobs.unwrap_or(0)).unwrap_or(20)),
         ..Job::new(&card.id, conversation.clone())
     };
-    (0..request.n.unwrap_or(1)).map(one).collect()
+    Ok((0..u32::try_from(request.n.unwrap_or(1)).unwrap_or(1)).map(one).collect())
 }

@@ -6,17 +6,19 @@ use actix_web::HttpResponse;
 use bytes::Bytes;
 use futures::{StreamExt, stream::SelectAll};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
 use vlgate_engine::{EngineError, Event, EventStream};
 use vlgate_openai::{
     ApiError,
-    chat::{ChatRequest, ChoiceLogprobs, Chunk, ChunkChoice, Delta, Usage},
+    chat::{
+        AssistantRole, CallDelta, CallKind, ChatRequest, ChoiceLogprobs, Chunk, ChunkChoice, ChunkKind, Delta,
+        FinishReason, FunctionDelta, Usage,
+    },
 };
 
-use super::answer::{Head, finish, fingerprint, token, usage};
-use crate::reply;
+use super::answer::{Head, fingerprint, finish, token, usage};
+use crate::{rate::Stopwatch, reply};
 
 /// How long a stream may be silent before a comment keeps it alive.
 const PING: Duration = Duration::from_secs(10);
@@ -26,7 +28,12 @@ const GRACE: Duration = Duration::from_secs(5);
 type Indexed = std::pin::Pin<Box<dyn futures::Stream<Item = (u32, Result<Event, EngineError>)> + Send>>;
 
 /// Answers 200 once the first event is there, or the error that came in its place.
-pub async fn respond(streams: Vec<EventStream>, head: Head, request: &ChatRequest) -> Result<HttpResponse, ApiError> {
+pub async fn respond(
+    streams: Vec<EventStream>,
+    head: Head,
+    request: &ChatRequest,
+    stopwatch: Stopwatch,
+) -> Result<HttpResponse, ApiError> {
     let count = streams.len();
     let indexed = streams.into_iter().enumerate().map(|(i, s)| -> Indexed { Box::pin(s.map(move |e| (i as u32, e))) });
     let mut events: SelectAll<Indexed> = futures::stream::select_all(indexed);
@@ -40,8 +47,9 @@ pub async fn respond(streams: Vec<EventStream>, head: Head, request: &ChatReques
         out,
         head,
         with_usage: request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false),
-        logprobs: request.logprobs == Some(true),
+        obfuscated: request.stream_options.as_ref().and_then(|o| o.include_obfuscation).unwrap_or(false),
         total: None,
+        _stopwatch: stopwatch,
     };
     tokio::spawn(writer.run(first, events, count));
     let body = ReceiverStream::new(body).map(Ok::<Bytes, Infallible>);
@@ -59,18 +67,30 @@ struct Writer {
     out: mpsc::Sender<Bytes>,
     head: Head,
     with_usage: bool,
-    logprobs: bool,
+    obfuscated: bool,
     total: Option<Usage>,
+    _stopwatch: Stopwatch,
 }
 
 impl Writer {
-    async fn run(mut self, first: Option<(u32, Result<Event, EngineError>)>, mut events: SelectAll<Indexed>, count: usize) {
+    async fn run(
+        mut self,
+        first: Option<(u32, Result<Event, EngineError>)>,
+        mut events: SelectAll<Indexed>,
+        count: usize,
+    ) {
         let _ = self.write(first, &mut events, count).await;
     }
 
-    async fn write(&mut self, first: Option<(u32, Result<Event, EngineError>)>, events: &mut SelectAll<Indexed>, count: usize) -> Result<(), Gone> {
+    async fn write(
+        &mut self,
+        first: Option<(u32, Result<Event, EngineError>)>,
+        events: &mut SelectAll<Indexed>,
+        count: usize,
+    ) -> Result<(), Gone> {
         for index in 0..count as u32 {
-            let delta = Delta { role: Some("assistant"), content: Some(String::new()), ..Delta::default() };
+            let delta =
+                Delta { role: Some(AssistantRole::Assistant), content: Some(String::new()), ..Delta::default() };
             self.chunk(index, delta, Vec::new(), None).await?;
         }
         let mut next = first;
@@ -106,8 +126,8 @@ impl Writer {
             }
         }
         if self.with_usage {
-            let usage = json!(self.total.take().unwrap_or_default());
-            let chunk = self.envelope(Vec::new(), usage);
+            let usage = self.total.take().unwrap_or_default();
+            let chunk = self.envelope(Vec::new(), Some(usage));
             self.data(&chunk).await?;
         }
         self.send(Bytes::from_static(b"data: [DONE]\n\n")).await
@@ -119,8 +139,18 @@ impl Writer {
                 let delta = Delta { content: Some(delta), ..Delta::default() };
                 self.chunk(index, delta, logprobs, None).await
             }
-            Event::Reasoning { delta } => {
-                self.chunk(index, Delta { reasoning_content: Some(delta), ..Delta::default() }, Vec::new(), None).await
+            Event::Reasoning { delta } if self.head.wants.reasoning => {
+                let delta =
+                    Delta { reasoning: Some(delta.clone()), reasoning_content: Some(delta), ..Delta::default() };
+                self.chunk(index, delta, Vec::new(), None).await
+            }
+            Event::ToolCall { index: call, id, name } => {
+                let function = FunctionDelta { name: Some(name), arguments: String::new() };
+                self.chunk(index, self.call(call, Some(id), function), Vec::new(), None).await
+            }
+            Event::ToolArguments { index: call, delta } => {
+                let function = FunctionDelta { name: None, arguments: delta };
+                self.chunk(index, self.call(call, None, function), Vec::new(), None).await
             }
             Event::Finished { reason, usage: counts, .. } => {
                 let one = usage(&counts);
@@ -128,33 +158,54 @@ impl Writer {
                     Some(all) => all.add_completion(&one),
                     None => self.total = Some(one),
                 }
-                self.chunk(index, Delta::default(), Vec::new(), Some(finish(&reason))).await
+                let reason = finish(&reason, self.head.wants.functions);
+                self.chunk(index, Delta::default(), Vec::new(), Some(reason)).await
             }
-            Event::Started { .. } | Event::ToolCall { .. } | Event::ToolArguments { .. } => Ok(()),
+            Event::Started { .. } | Event::Reasoning { .. } => Ok(()),
         }
     }
 
-    async fn chunk(&self, index: u32, delta: Delta, logprobs: Vec<vlgate_engine::TokenLogprob>, finish_reason: Option<&'static str>) -> Result<(), Gone> {
+    /// A call's head (with its id) or more of its arguments.
+    fn call(&self, index: u32, id: Option<String>, function: FunctionDelta) -> Delta {
+        if self.head.wants.functions {
+            return Delta { function_call: Some(function), ..Delta::default() };
+        }
+        let kind = id.is_some().then_some(CallKind::Function);
+        Delta { tool_calls: vec![CallDelta { index, id, kind, function }], ..Delta::default() }
+    }
+
+    async fn chunk(
+        &self,
+        index: u32,
+        delta: Delta,
+        logprobs: Vec<vlgate_engine::TokenLogprob>,
+        finish_reason: Option<FinishReason>,
+    ) -> Result<(), Gone> {
         let content: Vec<_> = logprobs.into_iter().map(token).collect();
-        let logprobs = (self.logprobs && !content.is_empty()).then_some(ChoiceLogprobs { content: Some(content), refusal: None });
-        let chunk = self.envelope(vec![ChunkChoice { index, delta, logprobs, finish_reason }], Value::Null);
+        let asked = self.head.wants.logprobs && !content.is_empty();
+        let logprobs = asked.then_some(ChoiceLogprobs { content: Some(content), refusal: None });
+        let mut chunk = self.envelope(vec![ChunkChoice { index, delta, logprobs, finish_reason }], None);
+        if self.obfuscated {
+            // Sizes say less when they are all multiples of 32.
+            let size = serde_json::to_string(&chunk).map_or(0, |t| t.len());
+            let noise = uuid::Uuid::new_v4().simple().to_string();
+            chunk.obfuscation = Some(noise.chars().take(32 - size % 32).collect());
+        }
         self.data(&chunk).await
     }
 
-    fn envelope(&self, choices: Vec<ChunkChoice>, usage: Value) -> Chunk {
-        let mut extra = Map::new();
-        if self.with_usage {
-            extra.insert("usage".into(), usage);
-        }
+    /// A chunk; with `include_usage` its usage is null unless given.
+    fn envelope(&self, choices: Vec<ChunkChoice>, usage: Option<Usage>) -> Chunk {
         Chunk {
             id: self.head.id.clone(),
-            object: "chat.completion.chunk",
+            object: ChunkKind::Chunk,
             created: self.head.created,
             model: self.head.model.clone(),
             service_tier: "default",
             system_fingerprint: fingerprint(),
             choices,
-            usage: extra,
+            usage: self.with_usage.then_some(usage),
+            obfuscation: None,
         }
     }
 

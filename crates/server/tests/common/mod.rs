@@ -1,4 +1,5 @@
 //! A real server on a free port, in front of an engine that says what a test wants.
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::{
     sync::{
@@ -39,6 +40,28 @@ fn text(delta: &str) -> Result<Event, EngineError> {
     Ok(Event::Text { delta: delta.into(), logprobs: vec![one] })
 }
 
+fn call(index: u32, name: &str) -> [Result<Event, EngineError>; 3] {
+    let (id, name) = (format!("call_{index}"), name.to_owned());
+    let more = |delta: &str| Ok(Event::ToolArguments { index, delta: delta.into() });
+    [Ok(Event::ToolCall { index, id, name }), more("{\"x\""), more(": 1}")]
+}
+
+fn thought(delta: &str) -> Result<Event, EngineError> {
+    Ok(Event::Reasoning { delta: delta.into() })
+}
+
+/// With two calls, or with one where several may not be made.
+fn calling(parallel: bool) -> Vec<Result<Event, EngineError>> {
+    let mut all = vec![text("Look.")];
+    all.extend(call(0, "f"));
+    if parallel {
+        all.extend(call(1, "g"));
+    }
+    let usage = Usage { prompt: 7, completion: 9, ..Usage::default() };
+    all.push(Ok(Event::Finished { reason: FinishReason::ToolCalls, usage, timings: Timings::default() }));
+    all
+}
+
 fn finished() -> Result<Event, EngineError> {
     let usage = Usage { prompt: 7, completion: 2, image: 4, ..Usage::default() };
     Ok(Event::Finished { reason: FinishReason::Stop { stop: None }, usage, timings: Timings::default() })
@@ -62,12 +85,26 @@ impl Engine for MockEngine {
 
     async fn generate(&self, job: Job) -> Result<EventStream, EngineError> {
         let script = format!("{:?}", job.conversation.messages.last());
+        let parallel = job.tools.parallel;
         self.jobs.lock().unwrap().push(job);
         let failed = || Err(EngineError::Failed("secret detail".into()));
         let started = Ok(Event::Started { usage: Usage { prompt: 7, ..Usage::default() } });
         let events = match script.as_str() {
             s if s.contains("too-long") => {
                 return Err(EngineError::ContextLength { context: 10, prompt: 20, requested: None });
+            }
+            s if s.contains("bad-schema") => {
+                let param = if s.contains("tools") {
+                    "tools[1].function.parameters"
+                } else {
+                    "response_format.json_schema.schema"
+                };
+                return Err(EngineError::Invalid { message: "Invalid schema: no".into(), param: Some(param.into()) });
+            }
+            s if s.contains("deadline") => vec![Err(EngineError::Deadline)],
+            s if s.contains("calls-tools") => vec![vec![started], calling(parallel)].into_iter().flatten().collect(),
+            s if s.contains("thinks") => {
+                vec![started, thought("Hm"), thought("m."), text("Hel"), text("lo"), finished()]
             }
             s if s.contains("overloaded") => return Err(EngineError::Overloaded { waiting: 9 }),
             s if s.contains("loading") => return Err(EngineError::NotReady("loading".into())),
@@ -95,7 +132,7 @@ impl Engine for MockEngine {
     }
 
     fn load(&self) -> Load {
-        Load { ready: self.ready, ..Load::default() }
+        Load { ready: self.ready, capacity: Some(40), running: 2, waiting: 1, ..Load::default() }
     }
 }
 
@@ -165,8 +202,16 @@ pub fn say(content: impl Into<Value>, extra: Value) -> Value {
 
 /// A PNG as a data URL.
 pub fn picture() -> String {
+    data_url("image/png", &encoded(&image::DynamicImage::new_rgb8(64, 48), image::ImageFormat::Png))
+}
+
+pub fn encoded(picture: &image::DynamicImage, format: image::ImageFormat) -> Vec<u8> {
+    let mut out = std::io::Cursor::new(Vec::new());
+    picture.write_to(&mut out, format).unwrap();
+    out.into_inner()
+}
+
+pub fn data_url(mime: &str, bytes: &[u8]) -> String {
     use base64::Engine;
-    let mut png = std::io::Cursor::new(Vec::new());
-    image::RgbImage::new(64, 48).write_to(&mut png, image::ImageFormat::Png).unwrap();
-    format!("data:image/png;base64,{}", base64::engine::general_purpose::STANDARD.encode(png.into_inner()))
+    format!("data:{mime};base64,{}", base64::engine::general_purpose::STANDARD.encode(bytes))
 }
