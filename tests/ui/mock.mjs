@@ -47,7 +47,7 @@ function script(text, body, state) {
   if (has('bad picture')) return { status: 400, error: { message: 'The image could not be decoded.', type: 'invalid_request_error', param: `messages[${body.messages.length - 1}].content[1].image_url.url`, code: 'image_parse_error' } };
   if (has('clip')) return { status: 400, error: { message: "Content parts of the type 'video_url' are not supported by this server yet.", type: 'invalid_request_error', param: `messages[${body.messages.length - 1}].content[0]`, code: 'unsupported_content' } };
   if (has('short')) return { text: 'This is cut', finish: 'length' };
-  return { text: `Answer ${++state.count} to: ${text}` };
+  return { text: `Answer ${++state.count} to: ${text}`, pause: 25 };
 }
 
 export async function startMock(port = 0) {

@@ -33,7 +33,7 @@ async function open({ browser, mock }, { setup, permissions = ['clipboard-read',
   Object.assign(mock.state, { requests: [], busy: 0, aborted: 0, count: 0, needKey: '' });
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-US', acceptDownloads: true, permissions, ...options });
   const page = await context.newPage();
-  page.setDefaultTimeout(15_000);
+  page.setDefaultTimeout(30_000);
   const wrong = [];
   page.on('pageerror', (error) => wrong.push(`error: ${error.message}`));
   page.on('console', (m) => { if (/Content Security Policy|Trusted/i.test(m.text())) wrong.push(`policy: ${m.text()}`); });

@@ -32,7 +32,7 @@ pub async fn ready(state: web::Data<State>) -> HttpResponse {
 #[utoipa::path(get, path = "/metrics", tag = "operation", responses((status = 200, description = "The numbers.", body = String, content_type = "text/plain")))]
 pub async fn metrics(state: web::Data<State>) -> HttpResponse {
     let load = state.engine.load();
-    let rows: [(&str, &str, u64); 8] = [
+    let rows: [(&str, &str, u64); 9] = [
         ("vlgate_ready", "gauge", u64::from(load.ready)),
         ("vlgate_requests_running", "gauge", load.running.into()),
         ("vlgate_requests_waiting", "gauge", load.waiting.into()),
@@ -40,11 +40,17 @@ pub async fn metrics(state: web::Data<State>) -> HttpResponse {
         ("vlgate_prompt_tokens_total", "counter", load.prompt_tokens),
         ("vlgate_generated_tokens_total", "counter", load.generated_tokens),
         ("vlgate_prefix_hit_tokens_total", "counter", load.prefix_hit_tokens),
+        ("vlgate_embedding_hits_total", "counter", load.embedding_hits),
         ("vlgate_request_body_bytes", "gauge", state.bodies.load(Ordering::Relaxed) as u64),
     ];
     let mut text = String::new();
     for (name, kind, value) in rows {
         let _ = writeln!(text, "# TYPE {name} {kind}\n{name} {value}");
+    }
+    // Only a runtime that has blocks reports them.
+    let blocks = [("vlgate_kv_blocks_free", load.free_kv_blocks), ("vlgate_kv_blocks_total", load.total_kv_blocks)];
+    for (name, value) in blocks.into_iter().filter_map(|(name, value)| Some((name, value?))) {
+        let _ = writeln!(text, "# TYPE {name} gauge\n{name} {value}");
     }
     text.push_str("# TYPE vlgate_http_responses_total counter\n");
     for (class, count) in state.answered.iter().enumerate() {
