@@ -52,9 +52,10 @@ pub fn unpack(parent: &Path) -> io::Result<PathBuf> {
 
 /// FNV-1a over all files: names the copy, so that another build's copy is never taken for this one's.
 fn fingerprint() -> u64 {
-    FILES.iter().flat_map(|(name, bytes)| name.bytes().chain(bytes.iter().copied())).fold(0xcbf2_9ce4_8422_2325, |h, b| {
-        (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
+    FILES
+        .iter()
+        .flat_map(|(name, bytes)| name.bytes().chain(bytes.iter().copied()))
+        .fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 #[cfg(test)]

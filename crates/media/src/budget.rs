@@ -63,7 +63,8 @@ mod tests {
 
     #[tokio::test]
     async fn beyond_the_budget_a_picture_waits_and_then_gives_up() {
-        let config = MediaConfig { decode_memory: 4 << 20, decode_wait: Duration::from_millis(30), ..MediaConfig::default() };
+        let config =
+            MediaConfig { decode_memory: 4 << 20, decode_wait: Duration::from_millis(30), ..MediaConfig::default() };
         let budget = Budget::new(&config);
         let held = budget.wait(3 << 20).await.unwrap();
         assert_eq!(budget.wait(2 << 20).await.unwrap_err(), MediaError::Busy);

@@ -106,9 +106,12 @@ impl Fetcher {
             .user_agent(concat!("vlgate/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|_| failed())?;
-        client.get(url.clone()).header(header::ACCEPT, "image/*").send().await.map_err(|e| {
-            if e.is_timeout() { MediaError::Timeout(shown.to_owned()) } else { failed() }
-        })
+        client
+            .get(url.clone())
+            .header(header::ACCEPT, "image/*")
+            .send()
+            .await
+            .map_err(|e| if e.is_timeout() { MediaError::Timeout(shown.to_owned()) } else { failed() })
     }
 
     async fn body(&self, response: reqwest::Response, shown: &str) -> Result<Vec<u8>, MediaError> {

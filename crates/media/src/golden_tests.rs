@@ -30,7 +30,8 @@ fn difference(a: &[u8], b: &[u8]) -> (u8, f64) {
 /// Bit for bit: see `bicubic`.
 #[test]
 fn resized_pictures_are_transformers_own() {
-    let index: serde_json::Value = serde_json::from_str(&fs::read_to_string(folder("resize/index.json")).unwrap()).unwrap();
+    let index: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(folder("resize/index.json")).unwrap()).unwrap();
     for (name, bounds) in index.as_object().unwrap() {
         let picture = read(folder(&format!("resize/{name}.png")));
         let wanted = read(folder(&format!("resize/{name}.out.png")));
@@ -46,7 +47,8 @@ fn resized_pictures_are_transformers_own() {
 #[test]
 fn the_engines_fixtures_are_resized_alike() {
     let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/processor");
-    let index: serde_json::Value = serde_json::from_str(&fs::read_to_string(folder.join("index.json")).unwrap()).unwrap();
+    let index: serde_json::Value =
+        serde_json::from_str(&fs::read_to_string(folder.join("index.json")).unwrap()).unwrap();
     let cases = index["cases"].as_array().unwrap();
     assert!(cases.len() > 5);
     for case in cases {

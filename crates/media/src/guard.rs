@@ -136,17 +136,45 @@ mod tests {
     #[test]
     fn private_addresses_in_every_disguise_are_refused() {
         for url in [
-            "http://127.0.0.1/", "http://2130706433/", "http://0x7f.1/", "http://017700000001/", "http://10.0.0.1/",
-            "http://172.16.0.1/", "http://192.168.1.1/", "http://169.254.169.254/", "http://100.64.0.1/",
-            "http://0.0.0.0/", "http://224.0.0.1/", "http://255.255.255.255/", "http://198.18.0.1/", "http://192.0.2.1/",
-            "http://[::1]/", "http://[::]/", "http://[::ffff:127.0.0.1]/", "http://[::ffff:8.8.8.8]/", "http://[fe80::1]/",
-            "http://[fc00::1]/", "http://[64:ff9b::7f00:1]/", "http://[64:ff9b:1::1]/", "http://[2002:7f00:1::]/",
-            "http://[2001:db8::1]/", "http://[2001::1]/", "http://[ff02::1]/", "ftp://8.8.8.8/", "file:///etc/passwd",
-            "http://8.8.8.8:22/", "http://user@8.8.8.8/", "http://evil.example/", "http://a.evil.example./", "gopher://x/",
+            "http://127.0.0.1/",
+            "http://2130706433/",
+            "http://0x7f.1/",
+            "http://017700000001/",
+            "http://10.0.0.1/",
+            "http://172.16.0.1/",
+            "http://192.168.1.1/",
+            "http://169.254.169.254/",
+            "http://100.64.0.1/",
+            "http://0.0.0.0/",
+            "http://224.0.0.1/",
+            "http://255.255.255.255/",
+            "http://198.18.0.1/",
+            "http://192.0.2.1/",
+            "http://[::1]/",
+            "http://[::]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://[::ffff:8.8.8.8]/",
+            "http://[fe80::1]/",
+            "http://[fc00::1]/",
+            "http://[64:ff9b::7f00:1]/",
+            "http://[64:ff9b:1::1]/",
+            "http://[2002:7f00:1::]/",
+            "http://[2001:db8::1]/",
+            "http://[2001::1]/",
+            "http://[ff02::1]/",
+            "ftp://8.8.8.8/",
+            "file:///etc/passwd",
+            "http://8.8.8.8:22/",
+            "http://user@8.8.8.8/",
+            "http://evil.example/",
+            "http://a.evil.example./",
+            "gopher://x/",
         ] {
             assert!(!verdict(&[], url), "{url}");
         }
-        for url in ["http://8.8.8.8/", "https://example.com/a.png", "http://[2606:4700::1111]/", "http://notevil.example/"] {
+        for url in
+            ["http://8.8.8.8/", "https://example.com/a.png", "http://[2606:4700::1111]/", "http://notevil.example/"]
+        {
             assert!(verdict(&[], url), "{url}");
         }
     }

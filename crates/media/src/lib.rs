@@ -1,8 +1,5 @@
 //! Bytes to bounded pixels: data URLs, HTTP fetch behind the SSRF guard, pictures at the size that the model sees.
-#![cfg_attr(
-    test,
-    allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod bicubic;
 mod budget;

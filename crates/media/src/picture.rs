@@ -154,7 +154,8 @@ mod tests {
         let spec = VisionSpec::from_preprocessor(&old);
         assert_eq!((spec.min_pixels, spec.max_pixels, spec.factor()), (3136, 12_845_056, 28));
         assert_eq!((spec.mean, spec.std), ([0.48, 0.45, 0.4], [0.5; 3]));
-        let odd = serde_json::json!({"patch_size": 0, "merge_size": 1e9, "size": {"shortest_edge": 0}, "image_std": [1]});
+        let odd =
+            serde_json::json!({"patch_size": 0, "merge_size": 1e9, "size": {"shortest_edge": 0}, "image_std": [1]});
         assert_eq!(VisionSpec::from_preprocessor(&odd), VisionSpec::QWEN3_VL);
     }
 

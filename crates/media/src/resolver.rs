@@ -65,7 +65,12 @@ impl Resolver {
     ///
     /// # Errors
     /// [`MediaError`], with a message that is safe to show.
-    pub async fn image(&self, source: ImageSource<'_>, spec: &VisionSpec, sizing: &Sizing) -> Result<Picture, MediaError> {
+    pub async fn image(
+        &self,
+        source: ImageSource<'_>,
+        spec: &VisionSpec,
+        sizing: &Sizing,
+    ) -> Result<Picture, MediaError> {
         let encoded = self.encoded(source.url.trim()).await?;
         let (min, max) = sizing.bounds(spec);
         let factor = spec.factor();
@@ -117,6 +122,8 @@ impl Resolver {
 }
 
 /// Work that would hold up the other requests of this thread.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, MediaError> + Send + 'static) -> Result<T, MediaError> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, MediaError> + Send + 'static,
+) -> Result<T, MediaError> {
     spawn_blocking(work).await.unwrap_or(Err(MediaError::Damaged))
 }

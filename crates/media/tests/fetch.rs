@@ -21,7 +21,9 @@ use vlgate_media::{ImageSource, MediaConfig, MediaError, Picture, Resolver, Sizi
 
 fn png() -> Vec<u8> {
     let mut out = Vec::new();
-    RgbImage::from_pixel(40, 30, image::Rgb([200, 10, 10])).write_to(&mut Cursor::new(&mut out), ImageFormat::Png).unwrap();
+    RgbImage::from_pixel(40, 30, image::Rgb([200, 10, 10]))
+        .write_to(&mut Cursor::new(&mut out), ImageFormat::Png)
+        .unwrap();
     out
 }
 
@@ -43,7 +45,8 @@ async fn answer(mut stream: TcpStream, at: SocketAddr, crowd: Arc<Crowd>) -> std
     let path = text.split(' ').nth(1).unwrap_or_default().to_owned();
     let redirect = |to: &str| format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\nContent-Length: 0\r\n\r\n").into_bytes();
     let whole = |status: &str, kind: &str, body: &[u8]| {
-        let mut out = format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
+        let mut out =
+            format!("HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n", body.len()).into_bytes();
         out.extend_from_slice(body);
         out
     };
@@ -179,7 +182,9 @@ async fn nothing_private_is_reached_that_is_not_listed() {
         let error = get(resolver, &url).await.expect_err(&url);
         assert_eq!(error.code(), "invalid_image_url", "{url}: {error}");
     }
-    for url in ["", "x", "data", "ftp://example.com/a.png", "javascript:alert(1)", "http://", "/etc/passwd", "C:\\a.png", "é€"] {
+    for url in
+        ["", "x", "data", "ftp://example.com/a.png", "javascript:alert(1)", "http://", "/etc/passwd", "C:\\a.png", "é€"]
+    {
         assert_eq!(get(&strict, url).await.expect_err(url).code(), "invalid_image_url", "{url}");
     }
 }

@@ -43,7 +43,8 @@ async fn take(resolver: &Resolver, bytes: &[u8], name: &str) -> Result<Picture, 
 }
 
 fn picture(format: ImageFormat) -> Vec<u8> {
-    let pixels = RgbaImage::from_fn(61, 43, |x, y| Rgba([(x * 4) as u8, (y * 5) as u8, (x * y) as u8, (x + 190) as u8]));
+    let pixels =
+        RgbaImage::from_fn(61, 43, |x, y| Rgba([(x * 4) as u8, (y * 5) as u8, (x * y) as u8, (x + 190) as u8]));
     let pixels = DynamicImage::from(pixels);
     let pixels = if format == ImageFormat::Jpeg { pixels.to_rgb8().into() } else { pixels };
     let mut out = Vec::new();
@@ -85,7 +86,8 @@ async fn truncated_at_many_lengths() {
         let lengths = (0..64.min(whole.len())).chain((1..40).map(|n| whole.len() * n / 40)).chain([whole.len() - 1]);
         let mut taken = 0;
         for length in lengths {
-            taken += usize::from(take(&resolver, &whole[..length], &format!("{format:?} cut at {length}")).await.is_ok());
+            taken +=
+                usize::from(take(&resolver, &whole[..length], &format!("{format:?} cut at {length}")).await.is_ok());
         }
         println!("{format:?}: {taken} truncations gave a picture");
     }
@@ -188,7 +190,9 @@ async fn endless_gif() {
 async fn tiny_and_repeated_pictures() {
     let resolver = resolver();
     let mut dot = Vec::new();
-    image::RgbImage::from_pixel(1, 1, image::Rgb([1, 2, 3])).write_to(&mut Cursor::new(&mut dot), ImageFormat::Png).unwrap();
+    image::RgbImage::from_pixel(1, 1, image::Rgb([1, 2, 3]))
+        .write_to(&mut Cursor::new(&mut dot), ImageFormat::Png)
+        .unwrap();
     let first = take(&resolver, &dot, "a dot").await.unwrap();
     assert_eq!((first.width, first.height, &first.rgb[..3]), (256, 256, [1u8, 2, 3].as_slice()));
     let again = take(&resolver, &dot, "a dot").await.unwrap();

@@ -41,7 +41,9 @@ pub struct BenchFlags {
 
 fn size(text: &str) -> Result<(u32, u32), String> {
     let sides = text.split_once('x').and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)));
-    sides.filter(|(w, h)| (1..=8192).contains(w) && (1..=8192).contains(h)).ok_or_else(|| format!("'{text}' is not a size such as 512x384"))
+    sides
+        .filter(|(w, h)| (1..=8192).contains(w) && (1..=8192).contains(h))
+        .ok_or_else(|| format!("'{text}' is not a size such as 512x384"))
 }
 
 /// Loads the model as `serve` would, and measures it.

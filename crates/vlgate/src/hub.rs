@@ -41,7 +41,9 @@ pub fn locate(model: &str, revision: &str) -> anyhow::Result<PathBuf> {
         tracing::info!(folder = %folder.display(), "the model is in the Hugging Face cache");
         return Ok(folder);
     }
-    download(repo).with_context(|| format!("'{model}' (revision {revision}) is not in the Hugging Face cache and cannot be downloaded"))
+    download(repo).with_context(|| {
+        format!("'{model}' (revision {revision}) is not in the Hugging Face cache and cannot be downloaded")
+    })
 }
 
 /// The snapshot folder, when everything that is needed is in it.

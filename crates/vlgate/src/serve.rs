@@ -20,7 +20,10 @@ use crate::{hub, runtime, settings::Settings};
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let began = std::time::Instant::now();
     let (engine, id) = engine(&settings).await?;
-    let resolver = Resolver::new(MediaConfig { allow_private_hosts: settings.media.allow_hosts.clone(), ..MediaConfig::default() })?;
+    let resolver = Resolver::new(MediaConfig {
+        allow_private_hosts: settings.media.allow_hosts.clone(),
+        ..MediaConfig::default()
+    })?;
     tracing::info!(ms = began.elapsed().as_millis(), "the model is ready");
     let config = server_config(&settings, &id);
     vlgate_server::serve(config, engine, Arc::new(resolver)).await.context("the server failed")

@@ -11,8 +11,7 @@ use clap::{Args, ValueEnum};
 use serde::Deserialize;
 
 /// Names that GPT-4V code uses; they all mean the model served here.
-const ALIASES: [&str; 6] =
-    ["gpt-4-vision-preview", "gpt-4o", "gpt-4o-mini", "gpt-4-turbo", "gpt-4.1", "gpt-4.1-mini"];
+const ALIASES: [&str; 6] = ["gpt-4-vision-preview", "gpt-4o", "gpt-4o-mini", "gpt-4-turbo", "gpt-4.1", "gpt-4.1-mini"];
 
 /// `vlgate serve`.
 #[derive(Debug, Clone, Default, Args)]
@@ -166,7 +165,8 @@ impl Settings {
     pub fn read(flags: ServeFlags) -> anyhow::Result<Self> {
         let mut s = match &flags.config {
             Some(file) => {
-                let text = std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
+                let text =
+                    std::fs::read_to_string(file).with_context(|| format!("{} cannot be read", file.display()))?;
                 toml::from_str(&text).with_context(|| format!("{} is not a valid configuration", file.display()))?
             }
             None => Self::default(),
