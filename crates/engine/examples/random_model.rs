@@ -43,9 +43,11 @@ fn config(shape: &str) -> Value {
 /// Name, shape, and what the numbers are: a constant, or noise of this deviation.
 fn tensors(c: &Value) -> Vec<(String, Vec<usize>, f32)> {
     let n = |p: &str| c.pointer(p).unwrap().as_u64().unwrap() as usize;
-    let (h, l, m) = (n("/text_config/hidden_size"), n("/text_config/num_hidden_layers"), n("/text_config/intermediate_size"));
+    let (h, l, m) =
+        (n("/text_config/hidden_size"), n("/text_config/num_hidden_layers"), n("/text_config/intermediate_size"));
     let (heads, kv) = (n("/text_config/num_attention_heads"), n("/text_config/num_key_value_heads"));
-    let (vh, vm, vd) = (n("/vision_config/hidden_size"), n("/vision_config/intermediate_size"), n("/vision_config/depth"));
+    let (vh, vm, vd) =
+        (n("/vision_config/hidden_size"), n("/vision_config/intermediate_size"), n("/vision_config/depth"));
     let (d, vocab) = (128, 151_936);
     let mut out = Vec::new();
     let mut add = |name: String, shape: Vec<usize>| {

@@ -126,9 +126,6 @@ mod tests {
         let frame = Picture::new(2, 2, vec![0; 12]);
         let clip = Arc::new(Clip { frames: vec![frame; 4], stamps_ms: vec![250, 1250], hash: [0; 32] });
         let markers = ["(".to_owned(), ")".to_owned()];
-        assert_eq!(
-            spell_clips("a(V)b(V)", "V", &markers, &[clip]),
-            "a(<0.2 seconds>(V)<1.2 seconds>(V))b(V)"
-        );
+        assert_eq!(spell_clips("a(V)b(V)", "V", &markers, &[clip]), "a(<0.2 seconds>(V)<1.2 seconds>(V))b(V)");
     }
 }

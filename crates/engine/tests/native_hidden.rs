@@ -6,6 +6,7 @@ mod native_common;
 use std::{collections::HashMap, sync::Arc};
 
 use native_common::{Case, cases, distance, folders};
+use vlgate_engine::native::KvKind;
 use vlgate_engine::native::{
     Precision,
     kv::{BLOCK, Embedding, Keys, Store},
@@ -13,7 +14,6 @@ use vlgate_engine::native::{
     model::Model,
     text::{Place, Room, Segment, Visual, Wanted},
 };
-use vlgate_engine::native::KvKind;
 
 /// Two f32 programs that add in different orders.
 const TOLERANCE: f32 = 2e-5;
@@ -128,7 +128,8 @@ fn rows_are_the_processors() {
         let mut wanted = case.rows();
         for [a, b] in case.frames() {
             let got =
-                vlgate_engine::native::pixels::patches(&case.config.vision, &case.spec, &[Arc::new(a), Arc::new(b)]).unwrap();
+                vlgate_engine::native::pixels::patches(&case.config.vision, &case.spec, &[Arc::new(a), Arc::new(b)])
+                    .unwrap();
             let rest = wanted.split_off(got.len());
             for (got, wanted) in got.iter().zip(&wanted) {
                 assert!((got - wanted).abs() < 1e-6, "{got} {wanted}");

@@ -3,10 +3,16 @@
 
 mod native_common;
 
-use std::{sync::Arc, time::{Duration, Instant}};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use native_common::*;
-use vlgate_engine::{EngineError, Runtime, Sampler, Sampling, Step, native::{KvKind, NativeOptions, NativeRuntime}};
+use vlgate_engine::{
+    EngineError, Runtime, Sampler, Sampling, Step,
+    native::{KvKind, NativeOptions, NativeRuntime},
+};
 use vlgate_media::{Clip, Picture};
 
 fn tiny(change: impl FnOnce(&mut NativeOptions)) -> NativeRuntime {
@@ -27,8 +33,7 @@ async fn greedy_tokens_are_transformers() {
             assert!((got.logprob - wanted).abs() < 1e-3, "{}: {} {wanted}", case.name, got.logprob);
         }
         let top: Vec<u64> = answer.tokens[0].top[..5].iter().map(|t| u64::from(t.0)).collect();
-        let wanted: Vec<u64> =
-            case.json["top5"].as_array().unwrap().iter().map(|t| t[0].as_u64().unwrap()).collect();
+        let wanted: Vec<u64> = case.json["top5"].as_array().unwrap().iter().map(|t| t[0].as_u64().unwrap()).collect();
         assert_eq!(top, wanted, "{}", case.name);
     }
 }
@@ -288,8 +293,7 @@ async fn seeded_draws_do_not_depend_on_the_batch() {
     let runtime = tiny(|_| ());
     let job = |seed| {
         let mut job = greedy(noise(3, 60), 30);
-        let settings =
-            Sampling { seed: Some(seed), temperature: Some(1.0), top_p: Some(0.95), ..Sampling::default() };
+        let settings = Sampling { seed: Some(seed), temperature: Some(1.0), top_p: Some(0.95), ..Sampling::default() };
         job.sampler = Sampler::new(settings, None, &job.tokens, Vec::new());
         job
     };

@@ -53,7 +53,8 @@ impl Adapters {
     fn add(&mut self, folder: &Path) -> Result<(), String> {
         let text = std::fs::read(folder.join("adapter_config.json"))
             .map_err(|e| format!("adapter_config.json cannot be read: {e}"))?;
-        let config: Value = serde_json::from_slice(&text).map_err(|e| format!("adapter_config.json is not JSON: {e}"))?;
+        let config: Value =
+            serde_json::from_slice(&text).map_err(|e| format!("adapter_config.json is not JSON: {e}"))?;
         let settings = Settings::new(&config)?;
         let tensors = Checkpoint::files(&[folder.join("adapter_model.safetensors")])?;
         let mut names: Vec<&str> = tensors.names().collect();

@@ -139,10 +139,9 @@ impl Checkpoint {
     /// # Errors
     /// One sentence when it is missing or has another shape.
     pub fn get(&self, name: &str, shape: &[usize]) -> Result<&Tensor, String> {
-        let tensor = self
-            .tensors
-            .get(name)
-            .ok_or_else(|| format!("the weights lack the tensor {name} (as f32, f16 or bf16), which config.json asks for"))?;
+        let tensor = self.tensors.get(name).ok_or_else(|| {
+            format!("the weights lack the tensor {name} (as f32, f16 or bf16), which config.json asks for")
+        })?;
         if tensor.shape == shape {
             return Ok(tensor);
         }
@@ -209,9 +208,8 @@ impl Tensor {
             let (start, end) = (self.start.next_multiple_of(page), self.end / page * page);
             if start < end {
                 // SAFETY: a read-only map of a file: dropped pages are read again when they are touched.
-                let _ = unsafe {
-                    self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start)
-                };
+                let _ =
+                    unsafe { self.map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start) };
             }
         }
     }

@@ -211,9 +211,7 @@ fn text(r: &Reader<'_>, config: &Value) -> Result<TextConfig, String> {
     let hidden = r.size("hidden_size", None)?;
     let head_dim = r.size("head_dim", Some(hidden / heads))?;
     if !heads.is_multiple_of(kv_heads) || !head_dim.is_multiple_of(2) {
-        return Err(format!(
-            "config.json: {heads} query heads cannot share {kv_heads} key heads of width {head_dim}"
-        ));
+        return Err(format!("config.json: {heads} query heads cannot share {kv_heads} key heads of width {head_dim}"));
     }
     let activation = r.object.get("hidden_act").and_then(Value::as_str).unwrap_or("silu");
     if activation != "silu" {

@@ -125,7 +125,10 @@ impl Engine {
             self.status.ready.store(false, Relaxed);
             self.status.restarts.fetch_add(1, Relaxed);
             let running: Vec<SeqId> = state.scheduler.running().collect();
-            tracing::error!("a step of the native engine panicked; {} jobs fail, the engine starts again", running.len());
+            tracing::error!(
+                "a step of the native engine panicked; {} jobs fail, the engine starts again",
+                running.len()
+            );
             for id in running {
                 if let Some(job) = state.jobs.remove(&id) {
                     let _ = job.steps.send(Step::Failed(EngineError::Failed("a step of the engine panicked".into())));

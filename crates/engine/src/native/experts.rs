@@ -30,13 +30,16 @@ impl Sparse {
     /// # Errors
     /// One sentence that names the tensor.
     pub fn load(loader: &Loader<'_>, c: &TextConfig, e: &Experts, kinds: Kinds, at: &str) -> Result<Self, String> {
-        let router = loader.pack(Kind::F32, c.hidden, &[loader.part(&format!("{at}.gate.weight"), e.count, c.hidden)?])?;
+        let router =
+            loader.pack(Kind::F32, c.hidden, &[loader.part(&format!("{at}.gate.weight"), e.count, c.hidden)?])?;
         let matrices = |name: &str, n: usize, k: usize| {
             let name = format!("{at}.experts.{name}");
             // On the hub inputs come first; what transformers saves by itself has outputs first.
             let first = loader.checkpoint.get(&name, &[e.count, k, n]);
             let turned = first.is_ok();
-            first.or_else(|error| loader.checkpoint.get(&name, &[e.count, n, k]).map_err(|_| error)).map(|t| (t, turned))
+            first
+                .or_else(|error| loader.checkpoint.get(&name, &[e.count, n, k]).map_err(|_| error))
+                .map(|t| (t, turned))
         };
         let (gate_up, down) =
             (matrices("gate_up_proj", 2 * e.intermediate, c.hidden)?, matrices("down_proj", c.hidden, e.intermediate)?);

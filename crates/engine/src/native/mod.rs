@@ -88,8 +88,7 @@ impl NativeRuntime {
             }
         };
         let (adapters, cache) = (options.adapters.as_slice(), options.cache.as_deref());
-        let model =
-            Model::load(&options.folder, options.vision, options.precision, pool, adapters, cache, &progress);
+        let model = Model::load(&options.folder, options.vision, options.precision, pool, adapters, cache, &progress);
         let model = Arc::new(model.map_err(EngineError::Failed)?);
         Self::with_model(model, options)
     }
@@ -125,7 +124,16 @@ impl NativeRuntime {
         };
         let thread = std::thread::Builder::new().name("vlgate-engine".into()).spawn(move || engine.run());
         let thread = thread.map_err(|e| EngineError::Failed(format!("no thread for the engine: {e}")))?;
-        Ok(Self { model, keys, status, commands: Mutex::new(commands), thread: Some(thread), max_waiting, capacity, context })
+        Ok(Self {
+            model,
+            keys,
+            status,
+            commands: Mutex::new(commands),
+            thread: Some(thread),
+            max_waiting,
+            capacity,
+            context,
+        })
     }
 
     /// Prompt and answer together, in tokens: what the model, the settings and the KV cache allow.

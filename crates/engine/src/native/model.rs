@@ -73,7 +73,9 @@ impl Model {
         let total = checkpoint.numbers();
         let adapters = Adapters::open(adapters)?;
         // The cache is of the model as it is.
-        let packed = cache.filter(|_| adapters.is_empty()).map_or_else(Packed::default, |cache| Packed::open(cache, folder, &kinds));
+        let packed = cache
+            .filter(|_| adapters.is_empty())
+            .map_or_else(Packed::default, |cache| Packed::open(cache, folder, &kinds));
         let loader = Loader {
             pool: &pool,
             checkpoint: &checkpoint,
@@ -109,11 +111,7 @@ fn fits(kinds: &Kinds, config: &ModelConfig, stored: Number) -> Result<(), Strin
                 _ if kinds.text == vlgate_kernels::Kind::Q8 => "use --quantize q4 or a smaller model",
                 _ => "use --quantize q8 or q4",
             };
-            Err(format!(
-                "the weights take {:.1} GiB and {:.1} GiB of memory are free; {hint}",
-                gib(needed),
-                gib(free)
-            ))
+            Err(format!("the weights take {:.1} GiB and {:.1} GiB of memory are free; {hint}", gib(needed), gib(free)))
         }
         _ => Ok(()),
     }

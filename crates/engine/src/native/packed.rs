@@ -77,7 +77,9 @@ impl Packed {
         let mut read = read.lock().unwrap_or_else(PoisonError::into_inner);
         let (weight, offset) = Weight::from_mapped(&read.0, read.1).map_err(|e| e.to_string())?;
         if (weight.kind(), weight.n(), weight.k()) != (kind, n, k) {
-            return Err(format!("the cache of packed weights holds {weight:?} where {kind:?} {n} x {k} is wanted; delete it"));
+            return Err(format!(
+                "the cache of packed weights holds {weight:?} where {kind:?} {n} x {k} is wanted; delete it"
+            ));
         }
         read.1 = offset;
         Ok(Some(weight))

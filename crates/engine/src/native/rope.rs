@@ -22,7 +22,8 @@ impl Frequencies {
         let parameters = ["rope_parameters", "rope_scaling"].iter().find_map(|k| text.get(k).filter(|v| v.is_object()));
         let get = |key: &str| parameters.and_then(|p| p.get(key)).filter(|v| !v.is_null());
         let number = |key: &str| get(key).and_then(Value::as_f64);
-        let theta = number("rope_theta").or_else(|| text.get("rope_theta").and_then(Value::as_f64)).unwrap_or(500_000.0);
+        let theta =
+            number("rope_theta").or_else(|| text.get("rope_theta").and_then(Value::as_f64)).unwrap_or(500_000.0);
         let kind = get("rope_type").or_else(|| get("type")).and_then(Value::as_str).unwrap_or("default");
         let base = periods(theta, head_dim);
         let (inverse, scale) = match kind {
@@ -135,7 +136,8 @@ mod tests {
 
     #[test]
     fn axes_are_interleaved_and_the_rest_is_time() {
-        let f = Frequencies::new(&json!({"rope_theta": 5e6, "rope_scaling": {"mrope_section": [24, 20, 20]}}), 128, 1).unwrap();
+        let f = Frequencies::new(&json!({"rope_theta": 5e6, "rope_scaling": {"mrope_section": [24, 20, 20]}}), 128, 1)
+            .unwrap();
         let of = |a: u8| f.axis.iter().filter(|x| **x == a).count();
         assert_eq!((of(0), of(1), of(2)), (24, 20, 20));
         assert_eq!(f.axis.get(..6), Some([0, 1, 2, 0, 1, 2].as_slice()));

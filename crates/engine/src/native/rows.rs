@@ -84,12 +84,9 @@ impl Room {
 
     /// Leaves only the picked rows of the hidden state, its norm and the rotary tables.
     pub fn keep(&mut self, picks: &[Pick], hidden: usize, half: usize) {
-        for (list, width) in [
-            (&mut self.hidden, hidden),
-            (&mut self.normed, hidden),
-            (&mut self.cos, half),
-            (&mut self.sin, half),
-        ] {
+        for (list, width) in
+            [(&mut self.hidden, hidden), (&mut self.normed, hidden), (&mut self.cos, half), (&mut self.sin, half)]
+        {
             let mut to = 0;
             for p in picks {
                 let (from, end) = (p.rows.start * width, p.rows.end * width);

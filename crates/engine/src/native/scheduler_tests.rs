@@ -71,9 +71,8 @@ impl World {
         let prompt = 1 + self.below(most - 1);
         let answer = 1 + self.below((most - prompt).min(12));
         let style = self.below(3) as u32;
-        let keys: Vec<Key> = (0..prompt)
-            .map(|i| Keys::token(if i < prompt * 2 / 3 { style } else { self.below(2) as u32 }))
-            .collect();
+        let keys: Vec<Key> =
+            (0..prompt).map(|i| Keys::token(if i < prompt * 2 / 3 { style } else { self.below(2) as u32 })).collect();
         let unready: Vec<usize> = if self.below(3) == 0 { vec![self.below(prompt)] } else { Vec::new() };
         self.scheduler.add(self.next, keys.clone());
         self.jobs.insert(self.next, Job { keys, prompt, answer, unready, computed: 0, arrived: self.step });
@@ -118,7 +117,11 @@ impl World {
             assert_eq!(work.from, job.computed);
             assert!(work.from + work.count <= job.unready.first().copied().unwrap_or(job.keys.len()));
             assert_eq!(work.chooses, work.from + work.count == job.keys.len());
-            if job.keys.len() - work.from == 1 { decodes += 1 } else { prefill += work.count }
+            if job.keys.len() - work.from == 1 {
+                decodes += 1
+            } else {
+                prefill += work.count
+            }
             for at in work.from..work.from + work.count {
                 let id = self.scheduler.blocks(work.seq)[at / block];
                 assert_eq!(self.scheduler.pool().references(id), 1, "a shared block is written");
@@ -207,7 +210,10 @@ fn no_leak_no_double_free_nobody_starves_and_every_block_holds_what_its_readers_
         (hits, copies) = (hits + world.hits, copies + world.copies);
     }
     // The test means nothing unless all of it happened.
-    assert!(finished > 5_000 && preempted > 500 && hits > 5_000 && copies > 500, "{finished} {preempted} {hits} {copies}");
+    assert!(
+        finished > 5_000 && preempted > 500 && hits > 5_000 && copies > 500,
+        "{finished} {preempted} {hits} {copies}"
+    );
 }
 
 #[test]

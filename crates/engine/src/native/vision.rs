@@ -89,7 +89,8 @@ impl Tower {
         let (c, at) = (config, "model.visual");
         let shape = [c.hidden, c.channels, c.frames, c.patch, c.patch];
         let tensor = loader.checkpoint.get(&format!("{at}.patch_embed.proj.weight"), &shape)?;
-        let weight = loader.pack(kinds.patch, c.patch_len(), &[Part { tensor, first: 0, rows: c.hidden, deltas: &[] }])?;
+        let weight =
+            loader.pack(kinds.patch, c.patch_len(), &[Part { tensor, first: 0, rows: c.hidden, deltas: &[] }])?;
         let bias = Some(loader.vector(&format!("{at}.patch_embed.proj.bias"), c.hidden)?);
         let positions = loader.checkpoint.get(&format!("{at}.pos_embed.weight"), &[c.side * c.side, c.hidden])?.all();
         let merger = |name: &str, norm: usize| {
@@ -132,8 +133,7 @@ impl Tower {
         self.patch.weight.matmul(pool, rows, n, &mut hidden, self.patch.bias.as_deref());
         let (mut cos, mut sin) = (Vec::new(), Vec::new());
         // Half of a head turns with the row, half with the column (`Qwen3VLVisionRotaryEmbedding`).
-        let frequencies: Vec<f32> =
-            periods(f64::from(c.theta), c.head_dim() / 2).iter().map(|p| 1.0 / p).collect();
+        let frequencies: Vec<f32> = periods(f64::from(c.theta), c.head_dim() / 2).iter().map(|p| 1.0 / p).collect();
         for (row, column) in places(grid, c.merge) {
             for position in [row, column] {
                 for frequency in &frequencies {
@@ -318,9 +318,8 @@ impl Tower {
     pub fn bytes(&self) -> usize {
         let linear = |l: &Linear| Weight::bytes(&l.weight);
         let merger = |m: &Merger| linear(&m.fc1) + linear(&m.fc2);
-        let block = |b: &Block| {
-            b.qkv.iter().map(linear).sum::<usize>() + linear(&b.proj) + linear(&b.fc1) + linear(&b.fc2)
-        };
+        let block =
+            |b: &Block| b.qkv.iter().map(linear).sum::<usize>() + linear(&b.proj) + linear(&b.fc1) + linear(&b.fc2);
         linear(&self.patch)
             + self.blocks.iter().map(block).sum::<usize>()
             + merger(&self.merger)

@@ -49,8 +49,7 @@ pub fn case(model: &str, name: &str) -> Case {
 }
 
 pub fn cases(model: &str) -> Vec<Case> {
-    let names: Value =
-        serde_json::from_slice(&std::fs::read(folders(model).1.join("index.json")).unwrap()).unwrap();
+    let names: Value = serde_json::from_slice(&std::fs::read(folders(model).1.join("index.json")).unwrap()).unwrap();
     names.as_object().unwrap().keys().map(|name| case(model, name)).collect()
 }
 

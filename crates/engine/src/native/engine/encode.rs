@@ -69,7 +69,8 @@ impl Engine {
                     }
                 }
                 Err((span, message)) => {
-                    let hit: Vec<SeqId> = state.jobs.iter().filter(|(_, j)| j.waits_for(&span.frames)).map(|j| *j.0).collect();
+                    let hit: Vec<SeqId> =
+                        state.jobs.iter().filter(|(_, j)| j.waits_for(&span.frames)).map(|j| *j.0).collect();
                     for id in hit {
                         self.end(state, id, |_| Some(Step::Failed(EngineError::Failed(message.clone()))));
                     }
