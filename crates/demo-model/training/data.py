@@ -5,11 +5,13 @@ from PIL import Image
 import draw as D
 from phrases import Asker, SYSTEM
 
-FACTOR, MIN_AREA, MAX_AREA = 32, 16384, 20480
+PATCH, MIN_AREA, MAX_AREA = 8, 16384, 20480
+FACTOR = 2 * PATCH
 CLASSES = D.SHAPES + list("0123456789")     # class i+1; 0 is nothing
-MIX = {"soup": 0.10, "object": 0.13, "count": 0.22, "several": 0.13, "pair": 0.16, "number": 0.26}
+QUESTIONS = {"object": 4, "count": 7, "several": 9, "pair": 8, "number": 3}      # behind one picture
+MIX = {"soup": 0.10, "object": 0.07, "count": 0.24, "several": 0.14, "pair": 0.28, "number": 0.17}
 
-FIRST = {"soup": 0.55, "object": 0.08, "count": 0.12, "pair": 0.05, "number": 0.2}      # while only the dense labels teach
+FIRST = {"soup": 0.60, "object": 0.07, "count": 0.15, "pair": 0.03, "number": 0.15}      # while only the dense labels teach
 
 
 def smart_resize(h, w):
@@ -26,17 +28,16 @@ def smart_resize(h, w):
 def make_soup(rng):
     """Many things at once: for the dense labels only."""
     s = D.Scene(*D.canvas_size(rng), D.background(rng)); side = min(s.w, s.h)
-    digits = rng.random() < 0.75
-    for _ in range(int(rng.integers(4, 13))):
+    digits, small = 0.8 if rng.random() < 0.7 else 0.0, rng.random() < 0.7
+    for _ in range(int(rng.integers(8, 26))):
         c = D.good_color(rng, s.bg, least=80)
         if c[0] is None:
             continue
-        if digits and rng.random() < 0.8:
-            t = D.number_text(rng)
-            D.add_number(s, rng, t, int(max(11, side * math.exp(rng.uniform(math.log(0.09), math.log(0.4))))), c, D.pick_font(rng),
-                         angle=math.radians(rng.uniform(-9, 9)) if rng.random() < 0.2 else 0.0, tries=8)
+        if rng.random() < digits:
+            D.add_number(s, rng, D.number_text(rng), int(max(11, side * math.exp(rng.uniform(math.log(0.12), math.log(0.25 if small else 0.5))))), c, D.pick_font(rng),
+                         angle=math.radians(rng.uniform(-9, 9)) if rng.random() < 0.2 else 0.0, tries=5)
         else:
-            D.add_shape(s, rng, D.pick(rng, D.SHAPES), c, D.radius(rng, side, 0.11, 0.4), tries=8)
+            D.add_shape(s, rng, D.pick(rng, D.SHAPES), c, D.radius(rng, side, 0.1, 0.22 if small else 0.5), tries=5)
     return s
 
 
@@ -52,21 +53,25 @@ ASK = {"soup": [], "object": [("object", 3), ("list", 3), ("color", 2), ("count"
 
 
 def labels(s, H, W):
-    """Per 8x8 cell: class of the object whose centre is there; per patch: its colour, and which object covers it."""
-    gh, gw = H // 16, W // 16
-    cell = np.zeros((gh * 2, gw * 2), np.int64); color = np.full((gh, gw), -1, np.int64); cover = np.zeros((gh, gw), np.int64)
+    """Per patch: class of the object whose centre is there, colour, and which object covers it. Per token: the number
+    that covers it, digit by digit (0 none, 11 its end). Per picture: the counts (-1 unknown)."""
+    gh, gw = H // PATCH, W // PATCH
+    cell = np.zeros((gh, gw), np.int64); color = np.full((gh, gw), -1, np.int64); cover = np.zeros((gh, gw), np.int64)
+    slot = np.zeros((gh // 2, gw // 2, 3), np.int64)
     fx, fy = W / s.w, H / s.h
-    ys, xs = (np.mgrid[0:gh, 0:gw] * 16 + 8)
+    ys, xs = (np.mgrid[0:gh, 0:gw] * PATCH + PATCH / 2)
     for o, cls, rx, ry in [(o, D.SHAPES.index(o["name"]) + 1, o["r"] * .8, o["r"] * .8) for o in s.objects] + [(d, int(d["name"]) + 6, d["w"] / 2, d["h"] / 2) for d in s.digits]:
         x, y = min(o["x"] * fx, W - 1), min(o["y"] * fy, H - 1)
-        m = (abs(xs - x) <= rx * fx) & (abs(ys - y) <= ry * fy)
-        cover[m] = cls
-        cell[int(y // 8), int(x // 8)] = cls
         ci = D.COLOR_NAMES.index(o["color"])
-        color[m] = ci
-        color[int(y // 16), int(x // 16)] = ci
-    counts = np.array([min(8, len(s.objects))] + [min(8, sum(o["name"] == n for o in s.objects)) for n in D.SHAPES], np.int64)
-    return cell, color, cover, counts
+        for m in ((abs(xs - x) <= rx * fx) & (abs(ys - y) <= ry * fy), (int(y // PATCH), int(x // PATCH))):
+            cover[m], color[m] = cls, ci
+        cell[int(y // PATCH), int(x // PATCH)] = cls
+    ys, xs = (np.mgrid[0:gh // 2, 0:gw // 2] * FACTOR + PATCH)
+    for n in s.numbers:
+        slot[(abs(xs - n["x"] * fx) <= n["w"] * fx / 2 + 3) & (abs(ys - n["y"] * fy) <= n["h"] * fy / 2 + 3)] = ([int(c) + 1 for c in n["text"]] + [11, 11])[:3]
+    few = len(s.objects) <= 8
+    counts = np.array([len(s.objects)] + [sum(o["name"] == n for o in s.objects) for n in D.SHAPES], np.int64) if few else np.full(6, -1)
+    return cell, color, cover, slot.reshape(-1, 3), counts
 
 
 def merge_order(a):
@@ -76,8 +81,8 @@ def merge_order(a):
 
 
 def patches(arr):
-    h, w = arr.shape[0] // 16, arr.shape[1] // 16
-    p = arr.reshape(h, 16, w, 16, 3).transpose(0, 2, 4, 1, 3).reshape(h, w, 768)   # channel, row, column
+    h, w = arr.shape[0] // PATCH, arr.shape[1] // PATCH
+    p = arr.reshape(h, PATCH, w, PATCH, 3).transpose(0, 2, 4, 1, 3).reshape(h, w, 3 * PATCH * PATCH)   # channel, row, column
     return merge_order(p)
 
 
@@ -93,14 +98,14 @@ class Maker:
             self.cache[t] = self.tok.encode(t, add_special_tokens=False).ids
         return self.cache[t]
 
-    def picture(self, rng, kind):
+    def picture(self, rng, kind, paint=True):
         s = scene(rng, kind)
         H, W = smart_resize(s.h, s.w)
-        im = D.paint(s, rng).resize((W, H), Image.BICUBIC)
-        cell, color, cover, counts = labels(s, H, W)
-        gh, gw = H // 16, W // 16
-        cell = merge_order(cell.reshape(gh, 2, gw, 2).transpose(0, 2, 1, 3).reshape(gh, gw, 4))
-        return s, dict(px=patches(np.asarray(im)), grid=(gh, gw), cell=cell.astype(np.int8), color=merge_order(color).astype(np.int8), cover=merge_order(cover).astype(np.int8), counts=counts.astype(np.int8))
+        cell, color, cover, slot, counts = (a.astype(np.int8) for a in labels(s, H, W))
+        p = dict(grid=(H // PATCH, W // PATCH), cell=merge_order(cell), color=merge_order(color), cover=merge_order(cover), slot=slot, counts=counts)
+        if paint:
+            p["px"] = patches(np.asarray(D.paint(s, rng).resize((W, H), Image.BICUBIC)))
+        return s, p
 
     def row(self, pieces, grid):
         """pieces: list of (text or None for the picture, branch, learn). Tokens, positions, branch and loss flags."""
@@ -126,7 +131,7 @@ class Maker:
         out, asker = [], Asker(rng)
         kinds, ws = zip(*ASK[kind]); ws = np.array(ws, float); ws /= ws.sum()
         qa = []
-        for _ in range(4):
+        for _ in range(QUESTIONS[kind]):
             k = "other" if rng.random() < 0.05 else kinds[int(rng.choice(len(kinds), p=ws))]
             r = asker.one(s, k)
             if r:
@@ -135,12 +140,12 @@ class Maker:
             return out
         sys = f"<|im_start|>system\n{D.pick(rng, SYSTEM)}<|im_end|>\n" if rng.random() < 0.4 else ""
         u = rng.random()
-        if u < 0.72:      # picture first, questions side by side
+        if u < 0.85:      # picture first, questions side by side
             sep = D.pick(rng, ["", "", "", "", "\n", " "])
             pieces = [(sys + "<|im_start|>user\n<|vision_start|>", 0, 0), (None, 0, 0), ("<|vision_end|>", 0, 0)]
             for i, (q, a) in enumerate(qa):
                 pieces += [(sep + q + "<|im_end|>\n<|im_start|>assistant\n", i + 1, 0), (a + "<|im_end|>", i + 1, 1)]
-        elif u < 0.93:    # question first
+        elif u < 0.94:    # question first
             sep = D.pick(rng, ["", "", "", "\n", " "])
             pieces = [(sys + "<|im_start|>user\n", 0, 0)]
             for i, (q, a) in enumerate(qa[:2]):
@@ -166,33 +171,30 @@ class Maker:
         return self.row(pieces, (0, 0))
 
 
-def producer(queue, tok_path, cfg, seed, worker, start, batch, mix, until=0):
+def producer(queue, tok_path, cfg, seed, worker, start, batch, mix, paint, ask):
     """Endless batches of equal-sized pictures into the queue."""
     from tokenizers import Tokenizer
     m = Maker(Tokenizer.from_file(tok_path), cfg)
-    mixk, mixp = list(mix), np.array([mix[k] for k in mix], float); mixp /= mixp.sum()
+    kinds, ps = list(mix), np.array([mix[k] for k in mix], float); ps /= ps.sum()
     pools, i = {}, start
-    first = np.array([FIRST.get(k, 0) for k in mixk], float); first /= first.sum()
     while True:
-        early = time.time() < until
         rng = D.stream(D.TRAIN, seed, worker * 100_000_000 + i); i += 1
-        kind = mixk[int(rng.choice(len(mixk), p=first if early else mixp))]
+        kind = kinds[int(rng.choice(len(kinds), p=ps))]
         try:
-            s, p = m.picture(rng, kind)
+            s, p = m.picture(rng, kind, paint)
         except RuntimeError:
             continue
-        rows = m.rows(rng, s, kind, p["grid"]) if ASK[kind] and not early else []
+        rows = m.rows(rng, s, kind, p["grid"]) if ask and ASK[kind] else []
         pool = pools.setdefault(p["grid"], [])
         pool.append((p, rows))
         if len(pool) == batch:
-            queue.put((collate(pool, [m.text_row(rng)] if rng.random() < 0.3 and not early else []), i))
+            queue.put((collate(pool, [m.text_row(rng)] if ask and rng.random() < 0.5 else []), i))
             pools[p["grid"]] = []
 
 
 def collate(pool, extra):
-    grid = pool[0][0]["grid"]
-    b = {k: np.stack([p[k] for p, _ in pool]) for k in ("px", "cell", "color", "cover", "counts")}
-    b["grid"] = grid
+    b = {k: np.stack([p[k] for p, _ in pool]) for k in pool[0][0] if k != "grid"}
+    b["grid"] = pool[0][0]["grid"]
     rows = [(i, r) for i, (_, rs) in enumerate(pool) for r in rs] + [(-1, r) for r in extra]
     L = max((len(r[0]) for _, r in rows), default=0)
     n = len(rows)

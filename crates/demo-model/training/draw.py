@@ -240,7 +240,7 @@ def add_number(scene, rng, text, size, color, font, where=None, tries=30, angle=
         box = (x - rw, y - rh, x + rw, y + rh)
         if scene.free(box, 5):
             scene.boxes.append(box)
-            scene.numbers.append(dict(text=text, color=name, rgb=rgb, x=x, y=y, size=size, font=font, angle=angle, h=bh))
+            scene.numbers.append(dict(text=text, color=name, rgb=rgb, x=x, y=y, size=size, font=font, angle=angle, w=bw, h=bh))
             for i, ch in enumerate(text):
                 a, c = f.getlength(text[:i]), f.getlength(text[:i + 1])
                 dx, dy = (a + c) / 2 - b[0] - bw / 2, 0.0
@@ -303,8 +303,8 @@ def number_text(rng):
 def number_size(rng, scene, text):
     side = min(scene.w, scene.h * 1.3)
     fit = scene.w * 0.92 / (0.62 * len(text))
-    top = min(fit, scene.h * 0.9)
-    lo = max(11.0, 0.07 * min(scene.w, scene.h))
+    top = min(fit, 0.8 * min(scene.w, scene.h))
+    lo = max(12.0, 0.13 * min(scene.w, scene.h))   # digits are 0.7 of it high
     u = rng.random() ** 0.8
     return int(max(10, math.exp(math.log(lo) + u * (math.log(max(top, lo + 2)) - math.log(lo)))))
 

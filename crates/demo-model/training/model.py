@@ -13,6 +13,9 @@ def make_model(folder):
             nn.init.normal_(p, std=(p[0].numel()) ** -0.5 * (0.5 if any(k in n for k in ("o_proj", "down_proj", "attn.proj", "mlp.linear_fc2")) else 1.0))
     nn.init.normal_(m.model.visual.pos_embed.weight, std=0.05)
     dct_init(m.model.visual.patch_embed.proj)
+    local_init(m.model.visual)
+    for x in m.model.visual.deepstack_merger_list:     # silent until they have learned something
+        nn.init.zeros_(x.linear_fc2.weight)
     nn.init.normal_(m.model.language_model.embed_tokens.weight, std=0.05)
     m.tie_weights()
     return m
@@ -20,14 +23,33 @@ def make_model(folder):
 
 def dct_init(conv):
     """Patch embedding: low cosine waves of brightness and of two colour differences, quiet ones turned up."""
-    k, D = torch.arange(16).float(), conv.weight.shape[0]
-    basis = torch.cos(math.pi * (k[None] + 0.5) * k[:, None] / 16); basis /= basis.norm(dim=1, keepdim=True)
+    D, P = conv.weight.shape[0], conv.weight.shape[-1]
+    k = torch.arange(P).float()
+    basis = torch.cos(math.pi * (k[None] + 0.5) * k[:, None] / P); basis /= basis.norm(dim=1, keepdim=True)
     col = torch.tensor([[1, 1, 1], [1, 0, -1], [-.5, 1, -.5]]); col = col / col.norm(dim=1, keepdim=True)
-    order = sorted(((u, v) for u in range(16) for v in range(16)), key=lambda t: t[0] ** 2 + t[1] ** 2)
-    rest = (D - 0) // 5
-    rows = [(0, u, v) for u, v in order[:D - 2 * rest]] + [(c, u, v) for c in (1, 2) for u, v in order[:rest]]
-    w = torch.stack([torch.einsum("c,h,w->chw", col[c], basis[u], basis[v]) * 0.05 * (1 + math.hypot(u, v)) ** 0.8 * (1.0 if c == 0 else 1.4) for c, u, v in rows])
+    order = sorted(((u, v) for u in range(P) for v in range(P)), key=lambda t: t[0] ** 2 + t[1] ** 2)
+    bright = min(P * P, D - 2 * (D // 5)); rest = (D - bright) // 2
+    rows = [(0, u, v) for u, v in order[:bright]] + [(c, u, v) for c in (1, 2) for u, v in order[:rest]]
+    w = torch.stack([torch.einsum("c,h,w->chw", col[c], basis[u], basis[v]) * 0.8 / P * (1 + math.hypot(u, v)) ** 0.8 * (1.0 if c == 0 else 1.4) for c, u, v in rows])
     conv.weight.data.copy_((w / 2)[:, :, None].expand_as(conv.weight)); conv.bias.data.zero_()
+
+
+def local_init(visual):
+    """Attention that starts as a convolution: biases of q and k make four heads look at neighbours, through the rotary positions."""
+    cross, diagonal = [(-1, 0), (1, 0), (0, -1), (0, 1)], [(-1, -1), (-1, 1), (1, -1), (1, 1)]
+    for n, blk in enumerate(visual.blocks[:4]):
+        a = blk.attn
+        d = a.qkv.in_features; hd = d // a.num_heads; half, quarter = hd // 2, hd // 4
+        theta = 10000.0 ** (-torch.arange(quarter) / quarter)
+        for h, off in enumerate((cross, diagonal)[n % 2]):
+            off = [x * (1 + n // 2) for x in off]
+            q, k = a.qkv.bias.data[h * hd:(h + 1) * hd], a.qkv.bias.data[d + h * hd:d + (h + 1) * hd]
+            for r in (h * hd, d + h * hd):
+                a.qkv.weight.data[r:r + hd] *= 0.3
+            for f, strength in ((0, 6.0), (1, 4.0)):
+                for axis in (0, 1):
+                    i, size, turn = axis * quarter + f, math.sqrt(strength * math.sqrt(hd)), float(theta[f]) * off[axis]
+                    k[i], q[i], q[i + half] = size, size * math.cos(turn), size * math.sin(turn)
 
 
 def rms(x, norm):
@@ -39,41 +61,59 @@ def rot(x):
     return torch.cat((-b, a), -1)
 
 
-def attend(q, k, v, mask=None):
-    """Plain attention: on this CPU its backward is several times faster than the fused one."""
+def attend(q, k, v, mask=None, look=None):
+    """Plain attention: on this CPU its backward is several times faster than the fused one. `look` sees the weights."""
     B, H, N, D = q.shape
     a = torch.bmm(q.reshape(B * H, N, D) * D ** -0.5, k.reshape(B * H, N, D).transpose(1, 2))
     if mask is not None:
         a = (a.view(B, H, N, N) + mask).view(B * H, N, N)
-    return torch.bmm(torch.softmax(a, -1, dtype=a.dtype), v.reshape(B * H, N, D)).view(B, H, N, D)
+    a = torch.softmax(a, -1, dtype=a.dtype)
+    if look is not None:
+        look(a.view(B, H, N, N))
+    return torch.bmm(a, v.reshape(B * H, N, D)).view(B, H, N, D)
+
+
+def places(grid):
+    """Where each token lies, as soft bins of its row and column: [M, 18]."""
+    h, w = grid[0] // 2, grid[1] // 2
+    y, x = ((torch.arange(n) + 0.5) / n for n in (h, w))
+    bins = lambda t: torch.cat((torch.exp(-((t[:, None] - torch.linspace(0.06, 0.94, 8)) * 6) ** 2), t[:, None]), 1)
+    return torch.cat((bins(y)[:, None].expand(h, w, 9), bins(x)[None].expand(h, w, 9)), -1).reshape(h * w, 18)
+
+
+def facts(b, grid):
+    """What a picture token should know, as one vector: [B, M, 146]."""
+    hot = lambda t, n: F.one_hot(t, n)[..., 1:].float()
+    B, M = b["slot"].shape[:2]
+    cell, color, cover = (b[k].view(B, M, 4) for k in ("cell", "color", "cover"))
+    counts = (F.one_hot(b["counts"].clamp(min=0), 9) * (b["counts"] >= 0)[..., None]).float().flatten(1)
+    return torch.cat((hot(cell, 16).amax(2), hot(color + 1, 12).amax(2), hot(cover, 16).mean(2), hot(b["slot"], 12).flatten(2),
+                      counts[:, None].expand(B, M, 54), places(grid)[None].expand(B, M, 18)), -1)
 
 
 class Heads(nn.Module):
-    """Dense supervision: what lies in each 8x8 cell, colours, coverage, counts. Thrown away after training."""
+    """Dense supervision of patches and of merged tokens. Thrown away after training."""
     def __init__(self, d, out):
         super().__init__()
-        self.n = 64 + 11 + 16
-        self.patch = nn.Linear(d, self.n)
-        self.token = nn.ModuleList(nn.Linear(out, 4 * self.n) for _ in range(1))
-        self.pool = nn.Sequential(nn.Linear(out, 128), nn.GELU(), nn.Linear(128, 6 * 9))
-        self.norm = nn.LayerNorm(d)
+        self.n = 16 + 11 + 16
+        self.norm, self.patch = nn.LayerNorm(d), nn.Linear(d, self.n)
+        self.token = nn.Linear(out, 4 * self.n + 36 + 54 + 18)
+        self.word = nn.Linear(out, 11 + 18)
 
-    def dense(self, o, b, w):
-        cell, color, cover = o.float().split([64, 11, 16], -1)
-        l1 = F.cross_entropy(cell.reshape(-1, 16), b["cell"].reshape(-1), weight=w, reduction="sum") / w[b["cell"].reshape(-1)].sum()
-        col = b["color"].reshape(-1)
-        l2 = F.cross_entropy(color.reshape(-1, 11), col, ignore_index=-1) if (col >= 0).any() else 0
-        l3 = F.cross_entropy(cover.reshape(-1, 16), b["cover"].reshape(-1))
-        return 2 * l1 + l2 + l3
-
-    def loss(self, hidden, merged, b):
+    def dense(self, o, b):
+        cell, color, cover = o.float().reshape(-1, self.n).split([16, 11, 16], -1)
         w = torch.full((16,), 6.0); w[0] = 1.0
-        B, N = hidden.shape[:2]
-        l = self.dense(self.patch(self.norm(hidden)), b, w)
-        for t in self.token:
-            l = l + self.dense(t(merged).view(B, N, self.n), b, w)
-        c = F.cross_entropy(self.pool(merged.mean(1)).float().view(-1, 9), b["counts"].reshape(-1))
-        return l / 2, c
+        l = 2 * F.cross_entropy(cell, b["cell"].flatten(), weight=w) + F.cross_entropy(cover, b["cover"].flatten())
+        return l + F.cross_entropy(color, b["color"].flatten(), ignore_index=-1)
+
+    def loss(self, hidden, merged, b, grid):
+        quads, slot, count, place = self.token(merged).float().split([4 * self.n, 36, 54, 18], -1)
+        w = torch.full((12,), 4.0); w[0] = 1.0
+        counts = b["counts"][:, None].expand(-1, merged.shape[1], -1)
+        parts = dict(patch=self.dense(self.patch(self.norm(hidden)), b), token=self.dense(quads, b),
+                     slot=F.cross_entropy(slot.reshape(-1, 12), b["slot"].flatten(), weight=w),
+                     count=F.cross_entropy(count.reshape(-1, 9), counts.flatten(), ignore_index=-1) if (counts >= 0).any() else 0 * count.sum())
+        return 0.5 * parts["patch"] + 0.5 * parts["token"] + parts["slot"] + parts["count"] + 2 * F.mse_loss(place, places(grid).expand_as(place)), parts
 
 
 class Fast:
@@ -90,8 +130,8 @@ class Fast:
             self.cache[grid] = (i, w, cos, sin)
         return self.cache[grid]
 
-    def vision(self, px, grid):
-        """px: [B, N, 768] in -1..1. Patch features, merged tokens, DeepStack features."""
+    def vision(self, px, grid, deepstack=True):
+        """px: [B, N, 192] in -1..1. Patch features, merged tokens, DeepStack features."""
         v = self.v
         i, w, cos, sin = self.geometry(grid)
         k = v.patch_embed.proj
@@ -107,12 +147,13 @@ class Fast:
             o = attend(q, key, val)
             x = x + a.proj(o.transpose(1, 2).reshape(B, N, D))
             x = x + blk.mlp(blk.norm2(x))
-            if n in v.deepstack_visual_indexes:
+            if deepstack and n in v.deepstack_visual_indexes:
                 deep.append(v.deepstack_merger_list[v.deepstack_visual_indexes.index(n)](x.reshape(B * N, D)).view(B, N // 4, -1))
         return x, v.merger(x.reshape(B * N, D)).view(B, N // 4, -1), deep
 
-    def text(self, ids, pos, br, merged, deep, pic, keep=None):
-        """ids [R, L], pos [R, L, 3], br [R, L] branch (-1 pad), pic [R] which picture. Logits where keep."""
+    def text(self, ids, pos, br, merged, deep, pic, keep=None, look=None, tap=None):
+        """ids [R, L], pos [R, L, 3], br [R, L] branch (-1 pad), pic [R] which picture. Logits where keep.
+        `look`: for each layer None or what sees its attention. `tap` sees the second layer's output, and where each token lies in it."""
         t, R, L = self.t, *ids.shape
         x = t.embed_tokens(ids)
         img = ids == self.m.config.image_token_id
@@ -125,8 +166,9 @@ class Fast:
             deep = [d.float()[p, order] for d in deep]
         flat = (br >= 0).flatten().nonzero()[:, 0]          # all but padding: what the matrices see
         x = x.reshape(R * L, -1)[flat]
+        lies = torch.full((R * L,), -1).index_copy(0, flat, torch.arange(len(flat)))
         if merged is not None:
-            at = torch.full((R * L,), -1).index_copy(0, flat, torch.arange(len(flat)))[r * L + c]
+            at = lies[r * L + c]
         cos, sin = t.rotary_emb(x, pos.permute(2, 0, 1))
         cos, sin = (w.reshape(R * L, 1, -1)[flat] for w in (cos, sin))
         ok = torch.ones(L, L, dtype=torch.bool).tril()[None] & ((br[:, None, :] == 0) | (br[:, None, :] == br[:, :, None]))
@@ -146,11 +188,13 @@ class Fast:
             k = rms(a.k_proj(h).view(len(flat), -1, a.head_dim), a.k_norm)
             q, k = q * cos + rot(q) * sin, k * cos + rot(k) * sin
             g = a.num_key_value_groups
-            o = attend(rows(q), rows(k, g), rows(a.v_proj(h), g), mask)
+            o = attend(rows(q), rows(k, g), rows(a.v_proj(h), g), mask, look and look[n])
             x = x + a.o_proj(o.transpose(1, 2).reshape(R * L, -1)[flat])
             x = x + l.mlp(rms(x, l.post_attention_layernorm))
             if merged is not None and n < len(deep):
                 x = x.index_add(0, at, deep[n].to(x.dtype))
+            if tap and n == 1:
+                tap(x, lies.view(R, L))
         if keep is not None:
             keep = keep.flatten()[flat]
         if keep is not None:
@@ -163,7 +207,7 @@ def check(folder_or_model, folder, n=3):
     import numpy as np, draw as D
     from PIL import Image
     from transformers import AutoProcessor
-    from data import Maker, patches
+    from data import Maker, PATCH
     m = folder_or_model if not isinstance(folder_or_model, str) else Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     m.eval(); m.set_attn_implementation("eager") if hasattr(m, "set_attn_implementation") else None
     P = AutoProcessor.from_pretrained(folder)
@@ -175,7 +219,7 @@ def check(folder_or_model, folder, n=3):
         with torch.no_grad():
             ref = m(**inp).logits
             pos, _ = m.model.get_rope_index(inp["input_ids"], image_grid_thw=inp["image_grid_thw"], attention_mask=inp["attention_mask"], mm_token_type_ids=inp["mm_token_type_ids"])
-            px = inp["pixel_values"].view(-1, 3, 2, 256)[:, :, 0].reshape(1, -1, 768)
+            px = inp["pixel_values"].view(-1, 3, 2, PATCH * PATCH)[:, :, 0].reshape(1, -1, 3 * PATCH * PATCH)
             f = Fast(m); _, me, de = f.vision(px, g)
             out = f.text(inp["input_ids"], pos.permute(1, 2, 0), torch.zeros_like(inp["input_ids"]), me, de, torch.zeros(1, dtype=torch.long))[None]
             own = Maker(None, {"image_token_id": m.config.image_token_id})

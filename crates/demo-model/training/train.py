@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
-"""Trains the demo model. `python train.py --seed 1 --minutes 40`; run again with --resume to go on. See README.md."""
-import argparse, copy, json, math, multiprocessing as mp, os, sys, time
-import numpy as np, torch, torch.nn.functional as F
+"""Trains the demo model in three phases: `vision` (dense labels), `text` (questions about facts instead of pictures), and
+`joint`, which starts from both. `python train.py PHASE --seed 1 --minutes 40`; again with --resume to go on. See README.md."""
+import argparse, json, multiprocessing as mp, os, sys, time
+import torch, torch.nn.functional as F
+from tokenizers import Tokenizer
+import draw as D
+from data import producer, MIX, FIRST
+from model import make_model, facts, places, Fast, Heads
 HERE = os.path.dirname(os.path.abspath(__file__))
-from data import producer, MIX
-from model import make_model, Fast, Heads
 
 
 def tensors(b):
     t = {k: torch.from_numpy(v).long() for k, v in b.items() if k not in ("px", "grid")}
-    t["px"] = torch.from_numpy(b["px"]).float() / 127.5 - 1
+    if "px" in b:
+        t["px"] = torch.from_numpy(b["px"]).float() / 127.5 - 1
     return t, b["grid"]
 
 
@@ -25,7 +29,7 @@ class Muon:
     @torch.no_grad()
     def step(self, lr):
         for k, ps in self.groups.items():
-            g = torch.stack([p.grad if p.grad is not None else torch.zeros_like(p) for p in ps])
+            g = torch.stack([p.grad for p in ps])
             b = self.buf[k]; b.lerp_(g, 0.05)
             u = g.lerp(b, 0.95).bfloat16()
             tall = k[0] > k[1]
@@ -42,19 +46,92 @@ class Muon:
                 p.mul_(1 - lr * self.wd).add_(x, alpha=-lr)
 
 
-def named(merged, b, table, words, hues):
-    """Draws each picture token towards the embeddings of the words for what lies in it."""
-    B, M = merged.shape[:2]
-    cell, cover, color = (b[k].reshape(B * M, -1) for k in ("cell", "cover", "color"))
-    x = F.rms_norm(merged.float().reshape(B * M, -1), (merged.shape[-1],))
-    want = F.one_hot(cell, 16).amax(1)[:, 1:].float() + 0.3 * F.one_hot(cover, 16).amax(1)[:, 1:].float()
-    hue = F.one_hot(color + 1, 12).amax(1)[:, 1:].float()
-    loss = 0
-    for ids, w in ((words, want), (hues, hue)):
-        lp = torch.log_softmax(F.linear(x, table[ids]).float(), -1)
-        n = w.sum(1)
-        loss = loss - ((lp * w).sum(1) / n.clamp(min=1e-3)).sum() / (n > 0).sum().clamp(min=1)
-    return loss
+class Words:
+    """What tokens mean: `weight` (those that carry an answer weigh more), `shape` and `color` (0 none), and the
+    sides and verbs of relations."""
+    def __init__(self, tok, rows):
+        keys = set(D.SHAPES + [s + "s" for s in D.SHAPES] + D.COLOR_NAMES + "grey left right above below top bottom center centre yes no".split() + list("0123456789"))
+        self.weight, self.shape, self.color = torch.full((rows,), 0.3), torch.zeros(rows, dtype=torch.long), torch.zeros(rows, dtype=torch.long)
+        self.side, self.verb = torch.zeros(rows, dtype=torch.bool), torch.zeros(rows, dtype=torch.bool)
+        for t, i in tok.get_vocab().items():
+            w = t.lstrip("Ġ").lower()
+            if w in keys or "<|im_end|>" == t:
+                self.weight[i] = 2.0
+            if w.rstrip("s") in D.SHAPES:
+                self.shape[i] = D.SHAPES.index(w.rstrip("s")) + 1
+            self.side[i], self.verb[i] = w in ("left", "right", "above", "below"), t in ("Ġis", "Ġare", "Ċ")
+            if w.replace("grey", "gray") in D.COLOR_NAMES:
+                self.color[i] = D.COLOR_NAMES.index(w.replace("grey", "gray")) + 1
+
+
+def look_at_things(b, img, words, hue, heads, grid):
+    """The second layer's first two heads, at words for shapes, should look at the picture tokens of the things they name,
+    and its output there should tell the thing's colour and place."""
+    ids, br, M = b["ids"], b["br"], b["slot"].shape[1]
+    cell, color = (b[k].view(-1, M, 4) for k in ("cell", "color"))
+    r, c = (words.shape[ids] * (img.any(1) & (b["pic"] >= 0))[:, None]).nonzero(as_tuple=True)
+    p, h = b["pic"][r], hue[r, c][:, None, None]
+    fits = (cell[p] == words.shape[ids[r, c]][:, None, None]) & ((h == 0) | (color[p] + 1 == h))
+    one = fits.flatten(1).sum(1) == 1
+    want = fits.any(-1)
+    want = want.gather(1, ((img.cumsum(1) - 1).clamp(min=0) % M)[r]) & img[r] & ((br[r] == 0) | (br[r] == br[r, c][:, None])) & (torch.arange(ids.shape[1]) < c[:, None])
+    some = want.any(1)
+    r, c, want, one = r[some], c[some], want[some], one[some]
+    spot = fits[some].flatten(1).int().argmax(1)[one]       # patch in the tower's order
+    r1, c1, true = r[one], c[one], b["color"][p[some][one], spot]
+    def told(x, lies):
+        hues, place = heads.word(F.rms_norm(x[lies[r1, c1]].float(), (x.shape[-1],))).float().split([11, 18], -1)
+        return (F.cross_entropy(hues, true, reduction="sum") + 2 * (place - places(grid)[spot // 4]).square().sum()) / max(1, len(r1))
+    return lambda a: -((a[r, :2, c] * want[:, None]).sum(-1).float() + 1e-3).log().sum() / max(1, 2 * len(r)), told
+
+
+def look_at_names(b, keep, nxt, words, hue):
+    """The third layer's first two heads, where a colour or a side is about to be said, should look at the thing named
+    last, and at the one named last before it that is another."""
+    ids, br = b["ids"], b["br"]
+    r, c = (keep & (words.side[nxt] | (words.verb[ids] & (words.color[nxt] > 0)))).nonzero(as_tuple=True)
+    place = torch.arange(ids.shape[1])
+    name = words.shape[ids] * 16 + hue
+    may = (words.shape[ids[r]] > 0) & (br[r] == br[r, c][:, None]) & (place <= c[:, None])
+    some = may.any(1)
+    r, c, may = r[some], c[some], may[some]
+    last = (may * place).argmax(1)
+    other = may & (name[r] != name[r, last][:, None])
+    other = torch.where(other.any(1), (other * place).argmax(1), last)
+    return lambda a: -((a[r, 0, c, last].float() + 1e-3).log().sum() + (a[r, 1, c, other].float() + 1e-3).log().sum()) / max(1, 2 * len(r))
+
+
+def answer_loss(model, fast, b, merged, deep, words, heads, grid):
+    """Loss of the answers, share of right key tokens, and what is missing from where two heads of two layers should look."""
+    ids, br = b["ids"], b["br"]
+    nxt = torch.zeros_like(ids); nxt[:, :-1] = ids[:, 1:]
+    keep = torch.zeros_like(ids, dtype=torch.bool); keep[:, :-1] = (b["learn"][:, 1:] == 1) & (br[:, 1:] == br[:, :-1])
+    hue = torch.zeros_like(ids); hue[:, 1:] = words.color[ids[:, :-1]]
+    (things, told), names = look_at_things(b, ids == model.config.image_token_id, words, hue, heads, grid), look_at_names(b, keep, nxt, words, hue)
+    seen = []
+    look = [None, lambda a: seen.append(things(a)), lambda a: seen.append(names(a)), None]
+    logits = fast.text(ids, b["pos"], br, merged, deep, b["pic"].clamp(min=0), keep, look, lambda x, lies: seen.append(told(x, lies))).float()
+    tgt = nxt[keep]; w = words.weight[tgt]
+    ce = (F.cross_entropy(logits, tgt, reduction="none") * w).sum() / w.sum()
+    return ce, (logits.argmax(-1) == tgt)[w > 1].float().mean(), seen
+
+
+@torch.no_grad()
+def bridge(fast, heads, oracle, get, batches=40):
+    """Turns the merged tokens, by least squares, into the oracle's tokens that the text model has learned on."""
+    xx = xy = 0
+    for _ in range(batches):
+        b, grid = get()
+        m = fast.vision(b["px"], grid)[1].flatten(0, 1).float(); f = facts(b, grid).flatten(0, 1)
+        m = torch.cat((m, torch.ones(len(m), 1)), 1).double()
+        known = (b["counts"] >= 0).all(1)[:, None].expand(-1, m.shape[0] // len(b["counts"])).flatten()
+        xx, xy = xx + m[known].T @ m[known], xy + m[known].T @ f.double()[known]
+    a = torch.linalg.solve(xx + 1e-5 * xx.diagonal().mean() * torch.eye(len(xx), dtype=xx.dtype), xy).T
+    w = oracle.weight.double()
+    T, t = w @ a[:, :-1], w @ a[:, -1] + oracle.bias.double()
+    fc = fast.v.merger.linear_fc2
+    heads.token.weight.zero_(); heads.token.bias.zero_()        # these learn anew
+    fc.bias.copy_((T @ fc.bias.double() + t).float()); fc.weight.copy_((T @ fc.weight.double()).float())
 
 
 def export(model, shadow, out):
@@ -74,22 +151,21 @@ def export(model, shadow, out):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
+    p.add_argument("phase", choices=["vision", "text", "joint"])
     p.add_argument("--seed", type=int, default=1)
-    p.add_argument("--minutes", type=float, default=40, help="wall-clock length; the learning rate ends at zero with it")
-    p.add_argument("--end", default=None, help="HH:MM (clock) at which training ends, instead of --minutes")
-    p.add_argument("--lr", type=float, default=1.6e-3)
+    p.add_argument("--minutes", type=float, default=40, help="wall-clock length; the learning rate follows it")
+    p.add_argument("--end", help="HH:MM (clock) at which training ends, instead of --minutes")
+    p.add_argument("--lr", type=float, default=2e-3)
+    p.add_argument("--last", type=float, default=0.0, help="the learning rate at the end, as a part of --lr")
+    p.add_argument("--flat", type=float, default=0.0, help="part of the time before the learning rate falls")
     p.add_argument("--batch", type=int, default=16, help="pictures a step and process")
-    p.add_argument("--threads", type=int, default=1)
-    p.add_argument("--workers", type=int, default=1)
-    p.add_argument("--vision-first", type=float, default=0.12, help="part of the time with the dense labels alone")
     p.add_argument("--model", default=os.path.join(HERE, "../model"))
     p.add_argument("--work", default="/tmp/vlgate-train")
-    p.add_argument("--journal", default=None)
-    p.add_argument("--mix", default=None, help='JSON, e.g. {"number": 0.4}')
+    p.add_argument("--journal")
+    p.add_argument("--mix", default="{}", help='JSON, e.g. {"number": 0.4}')
     p.add_argument("--resume", action="store_true")
-    p.add_argument("--steps", type=int, default=0, help="stop early (trial)")
     a = p.parse_args()
-    torch.set_num_threads(a.threads)
+    torch.set_num_threads(1)
     ranks, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))   # set by torch.distributed.run
     if ranks > 1:
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
@@ -98,99 +174,106 @@ def main():
     log = open(os.devnull, "w") if rank else open(a.journal, "a") if a.journal else sys.stdout
     def say(*x):
         print(time.strftime("%H:%M:%S"), *x, file=log, flush=True)
+    see, talk = a.phase != "text", a.phase != "vision"
     cfg = json.load(open(a.model + "/config.json"))
-    model = make_model(a.model); fast = Fast(model); heads = Heads(cfg["vision_config"]["hidden_size"], cfg["text_config"]["hidden_size"])
-    params = [p for p in model.parameters()] + list(heads.parameters())
-    inner = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n and "lm_head" not in n and "merger" not in n]
+    out = cfg["text_config"]["hidden_size"]
+    model = make_model(a.model); fast = Fast(model); heads = Heads(cfg["vision_config"]["hidden_size"], out); oracle = torch.nn.Linear(146, out)
+    named = [(n, p) for n, p in model.named_parameters() if (see if "visual" in n else talk) and ("deepstack" not in n or talk)]
+    params = [p for _, p in named] + list(heads.parameters() if see else [*oracle.parameters(), *heads.word.parameters()])
+    inner = [p for n, p in named if p.ndim == 2 and "embed" not in n and "lm_head" not in n and "merger" not in n]
     ids_ = {id(p) for p in inner}
-    decay = [p for p in params if p.ndim >= 2 and id(p) not in ids_]; flat = [p for p in params if p.ndim < 2]
     muon = Muon(inner)
-    opt = torch.optim.AdamW([dict(params=decay, weight_decay=0.03), dict(params=flat, weight_decay=0.0)], lr=a.lr, betas=(0.9, 0.98), eps=1e-8, fused=True)
-    shadow = {n: p.detach().clone() for n, p in model.named_parameters()}
-    done, step, seen, starts = 0.0, 0, 0, [0] * a.workers
-    ck = a.work + "/checkpoint.pt"
-    if a.resume and os.path.exists(ck):
-        c = torch.load(ck, weights_only=False)
-        model.load_state_dict(c["model"]); heads.load_state_dict(c["heads"]); opt.load_state_dict(c["opt"]); muon.buf = c["muon"]; shadow = c["shadow"]
-        done, step, seen, starts = c["done"], c["step"], c["seen"], (c["starts"] + [0] * a.workers)[:a.workers]
-        say("resumed", step, "steps", seen, "pictures", round(done / 60, 1), "minutes")
-    mix = dict(MIX, **(json.loads(a.mix) if a.mix else {}))
+    opt = torch.optim.AdamW([dict(params=[p for p in params if p.ndim >= 2 and id(p) not in ids_], weight_decay=0.03), dict(params=[p for p in params if p.ndim < 2], weight_decay=0.0)],
+                            lr=a.lr, betas=(0.9, 0.98), eps=1e-8, fused=True)
+    base, step, seen, start = 0.0, 0, 0, 0
+    at = lambda phase: f"{a.work}/{phase}.pt"
+    c = torch.load(at(a.phase), weights_only=False) if a.resume and os.path.exists(at(a.phase)) else None
+    if c:
+        model.load_state_dict(c["model"]); heads.load_state_dict(c["heads"]); oracle.load_state_dict(c["oracle"])
+        opt.load_state_dict(c["opt"]); muon.buf = c["muon"]; base, step, seen, start = c["done"], c["step"], c["seen"], c["start"]
+        say("resumed", step, "steps", seen, "pictures", round(base / 60, 1), "minutes")
+    elif a.phase == "joint":
+        v, t = (torch.load(at(x), weights_only=False) for x in ("vision", "text"))
+        model.load_state_dict({n: (v if "visual" in n else t)["model"][n] for n in model.state_dict()})
+        model.load_state_dict(dict(v["shadow"], **t["shadow"]), strict=False)
+        heads.load_state_dict(dict(v["heads"], **{n: w for n, w in t["heads"].items() if "word" in n})); oracle.load_state_dict(t["oracle"])
     if a.end:
         t = time.localtime(); h, mi = map(int, a.end.split(":"))
-        a.minutes = (done + ((h * 60 + mi) * 60 - (t.tm_hour * 3600 + t.tm_min * 60 + t.tm_sec)) % 86400) / 60
-    until = time.time() + a.vision_first * a.minutes * 60 - done
-    queues = [mp.Queue(12) for _ in range(a.workers)]
-    procs = [mp.Process(target=producer, args=(queues[w], a.model + "/tokenizer.json", cfg, a.seed, rank * a.workers + w, starts[w], a.batch, mix, until), daemon=True) for w in range(a.workers)]
-    [q.start() for q in procs]
+        a.minutes = (base + ((h * 60 + mi) * 60 - (t.tm_hour * 3600 + t.tm_min * 60 + t.tm_sec)) % 86400) / 60
     total = a.minutes * 60
-    from tokenizers import Tokenizer
-    import draw as D
-    tok = Tokenizer.from_file(a.model + "/tokenizer.json")
-    first = lambda s: tok.encode(s, add_special_tokens=False).ids[0]
-    words = torch.tensor([first(" " + s) for s in D.SHAPES] + [first(c) for c in "0123456789"]); hues = torch.tensor([first(" " + c) for c in D.COLOR_NAMES])
-    assert len(set(words.tolist() + hues.tolist())) == 26
-    say(f"training: {sum(p.numel() for p in model.parameters())/1e6:.2f} M parameters, seed {a.seed}, {a.minutes} minutes, {a.threads} threads, mix {mix}")
-    last = saved = time.time(); exported = time.time()
-    stat = {}
+    mix = dict(dict(MIX, soup=0) if not see else MIX if talk else FIRST, **json.loads(a.mix))
+    queue = mp.Queue(12)
+    worker = mp.Process(target=producer, args=(queue, a.model + "/tokenizer.json", cfg, a.seed + 1000 * ["vision", "text", "joint"].index(a.phase), rank, start, a.batch, mix, see, talk), daemon=True)
+    worker.start()
+    def get():
+        nonlocal start
+        b, start = queue.get()
+        return tensors(b)
+    if a.phase == "joint" and not c:
+        say("bridge"); bridge(fast, heads, oracle, get)
+        if ranks > 1:
+            for p in params:
+                torch.distributed.broadcast(p.data, 0)
+    words = Words(Tokenizer.from_file(a.model + "/tokenizer.json"), cfg["text_config"]["vocab_size"])
+    shadow = c["shadow"] if c else {n: p.detach().clone() for n, p in named}
+    say(f"{a.phase}: {sum(p.numel() for p in params)/1e6:.2f} M parameters, seed {a.seed}, {a.minutes:.1f} minutes, lr {a.lr}, batch {a.batch} x {ranks}, mix {mix}")
+    begin = last = saved = time.time()
+    stat, wait, done, since = {}, 0.0, base, 0
     def add(k, v):
-        s, n = stat.get(k, (0.0, 0)); stat[k] = (s + v, n + 1)
-    wait = 0.0
-    base, begin = done, time.time()
-    while done < total and (not a.steps or step < a.steps):
-        t0 = time.time()
-        w = step % a.workers
-        b, starts[w] = queues[w].get(); wait += time.time() - t0
-        b, grid = tensors(b)
+        s, n = stat.get(k, (0.0, 0)); stat[k] = (s + float(v.detach()), n + 1)
+    while done < total:
+        t0 = time.time(); b, grid = get(); wait += time.time() - t0
         f = done / total
-        lr = a.lr * min(1, (step + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * min(1, f))) + 1e-6
+        lr = a.lr * min(1, (step + 1) / 60) * (1 - (1 - a.last) * max(0, f - a.flat) / (1 - a.flat)) + 1e-6
         for g in opt.param_groups:
             g["lr"] = lr
-        alone = f < a.vision_first
+        loss = 0
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            h, merged, deep = fast.vision(b["px"], grid)
-            dense, count = heads.loss(h, merged, b)
-            aux = 1.0 if alone else max(0.15, 0.6 * (1 - f))
-            loss = aux * (dense + 0.5 * count) + 0.7 * named(merged, b, model.model.language_model.embed_tokens.weight, words, hues)
-            if not alone and b["ids"].shape[1]:
-                ids, br = b["ids"], b["br"]
-                nxt = torch.zeros_like(ids); nxt[:, :-1] = ids[:, 1:]
-                keep = torch.zeros_like(ids, dtype=torch.bool); keep[:, :-1] = (b["learn"][:, 1:] == 1) & (br[:, 1:] == br[:, :-1])
-                logits = fast.text(ids, b["pos"], br, merged, deep, b["pic"].clamp(min=0), keep).float()
-                tgt = nxt[keep]
-                ce = F.cross_entropy(logits, tgt, reduction="none")
-                add("answer", ce.mean().item()); add("token_ok", (logits.argmax(-1) == tgt).float().mean().item())
-                loss = loss + ce.mean() * 4
+            if see:
+                h, merged, deep = fast.vision(b["px"], grid, talk)
+                dense, parts = heads.loss(h, merged, b, grid)
+                loss = dense * (1 - 0.8 * f if talk else 1.0)
+                for k, v in parts.items():
+                    add(k, v)
+            else:
+                x = facts(b, grid)
+                merged, deep = oracle(x + 0.15 * torch.randn_like(x)), []
+            if talk and b["ids"].shape[1]:
+                ce, good, look = answer_loss(model, fast, b, merged, deep, words, heads, grid)
+                add("answer", ce); add("key", good)
+                for k, v in zip(("things", "told", "names"), look):
+                    add(k, v)
+                loss = loss + 2 * ce + 0.5 * sum(look)
         opt.zero_grad(set_to_none=True)
         loss.backward()
+        for p in params:
+            if p.grad is None:
+                p.grad = torch.zeros_like(p)
+        clock = base + time.time() - begin
         if ranks > 1:   # mean gradients, and one clock for all
-            flat_g = torch.cat([(p.grad if p.grad is not None else torch.zeros_like(p)).flatten() for p in params] + [torch.tensor([base + time.time() - begin])])
-            torch.distributed.all_reduce(flat_g); flat_g /= ranks
-            at = 0
-            for p in params:
-                p.grad = flat_g[at:at + p.numel()].view_as(p); at += p.numel()
-            clock = float(flat_g[-1])
+            flat = torch.cat([p.grad.flatten() for p in params] + [torch.tensor([clock])])
+            torch.distributed.all_reduce(flat); flat /= ranks
+            for p, g in zip(params, flat[:-1].split([p.numel() for p in params])):
+                p.grad = g.view_as(p)
+            clock = float(flat[-1])
         gn = torch.nn.utils.clip_grad_norm_(params, 1.0)
         if torch.isfinite(gn):
             opt.step(); muon.step(lr * 2.5)
-        add("dense", dense.item()); add("count", count.item()); add("grad", gn.item())
-        step += 1; seen += b["px"].shape[0] * ranks
-        d = min(0.98, (1 + step) / (20 + step))
+        add("grad", gn)
+        step += 1; seen += len(b["counts"]) * ranks; since += 1; done = clock
         if step % 4 == 0:
-            with torch.no_grad():
-                names = [n for n, _ in model.named_parameters()]
-                torch._foreach_lerp_([shadow[n] for n in names], [p.data for _, p in model.named_parameters()], 1 - d ** 4)
-        now = time.time(); done = clock if ranks > 1 else base + now - begin
+            torch._foreach_lerp_([shadow[n] for n, _ in named], [p.data for _, p in named], 1 - min(0.98, (1 + step) / (20 + step)) ** 4)
+        now = time.time()
         if now - last > 30:
-            say(f"step {step} pictures {seen} min {done/60:.1f} lr {lr:.2e} wait {wait/(now-last):.2f} " + " ".join(f"{k} {s/n:.4f}" for k, (s, n) in stat.items()) + f" ms/step {1000*(now-last)/max(1, stat['dense'][1]):.0f}")
-            stat, last, wait = {}, now, 0.0
+            say(f"step {step} pictures {seen} min {done/60:.1f} lr {lr:.2e} wait {wait/(now-last):.2f} ms/step {1000*(now-last)/since:.0f} " + " ".join(f"{k} {s/n:.3f}" for k, (s, n) in stat.items()))
+            stat, last, wait, since = {}, now, 0.0, 0
         if rank == 0 and (now - saved > 120 or done >= total):
-            torch.save(dict(model=model.state_dict(), heads=heads.state_dict(), opt=opt.state_dict(), muon=muon.buf, shadow=shadow, done=done, step=step, seen=seen, starts=starts), ck + ".new")
-            os.replace(ck + ".new", ck); saved = now
-            if True:
+            torch.save(dict(model=model.state_dict(), heads=heads.state_dict(), oracle=oracle.state_dict(), opt=opt.state_dict(), muon=muon.buf, shadow=shadow, done=done, step=step, seen=seen, start=start), at(a.phase) + ".new")
+            os.replace(at(a.phase) + ".new", at(a.phase)); saved = now
+            if a.phase == "joint":
                 export(model, shadow, a.model)
     say("finished", step, "steps", seen, "pictures", round(done / 60, 1), "minutes")
-    export(model, shadow, a.model) if not a.steps and rank == 0 else None
-    [q.terminate() for q in procs]
+    worker.terminate()
 
 
 if __name__ == "__main__":
