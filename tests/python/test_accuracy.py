@@ -7,9 +7,9 @@ from conftest import ROOT, ask, data_url
 
 COUNT = int(os.environ.get("VLGATE_ACCURACY_COUNT", "100"))
 SEED = 987_654
-# Well below what was measured on 1,000 (crates/demo-model/training/README.md): it guards the pipeline, and is far from
-# what issue 2 asks for (0.97, 0.96, 0.96, 0.96, 0.90). Numbers (0.04) are not read at all and left out.
-FLOOR = {"object": 0.25, "count": 0.35, "color": 0.45, "relation": 0.25}
+# Some way below what was measured on more pictures (crates/demo-model/training/README.md): with 100 a kind the share itself
+# varies by 4 points. Issue 2 asks for 0.97, 0.96, 0.96, 0.96, 0.90.
+FLOOR = {"object": 0.95, "count": 0.76, "color": 0.94, "relation": 0.68, "number": 0.75}
 
 
 def words(text):
