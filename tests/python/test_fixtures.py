@@ -40,6 +40,8 @@ def served(request, tmp_path_factory):
     g.stop()
 
 
+# In this order on one server: `wide` begins like `one_image` up to its picture, so its prefill starts at a picture behind a
+# beginning that is cached (the native runtime once lost that beginning).
 @pytest.mark.parametrize("name", [c["name"] for c in CASES["demo"]])
 def test_a_case(served, name, request):
     gateway, model, runtime, tokens = served

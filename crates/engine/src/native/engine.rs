@@ -219,6 +219,10 @@ impl Engine {
             self.recall(job, cached, embeddings);
             job.ready(cached)
         });
+        // Also where nothing can be computed yet, because a picture comes next: the next plan will not name them again.
+        for (from, to) in &plan.copies {
+            state.store.copy(*from, *to);
+        }
         self.announce(state, &plan);
         self.count(state);
         if std::mem::take(&mut state.panic) {
@@ -278,9 +282,6 @@ impl Engine {
 
     /// Computes the plan's tokens; rows of logits in the order of the work that chooses.
     fn forward(&self, state: &mut State, plan: &Plan) -> Vec<f32> {
-        for (from, to) in &plan.copies {
-            state.store.copy(*from, *to);
-        }
         let segments: Vec<Segment<'_>> = plan
             .work
             .iter()
