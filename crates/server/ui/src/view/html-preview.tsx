@@ -1,6 +1,6 @@
 // An HTML answer, alive, in a frame that has an origin of its own and no network (its policy comes with /ui/preview.html).
 import { signal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/words';
 import { Dialog } from './dialog';
 
@@ -12,7 +12,8 @@ export function HtmlPreview() {
 
 function Open({ html }: { html: string }) {
   const frame = useRef<HTMLIFrameElement>(null);
-  useEffect(() => {
+  // Before the frame can run anything: its "ready" must not come while nobody listens.
+  useLayoutEffect(() => {
     const hand = (event: MessageEvent) => {
       if (event.source === frame.current?.contentWindow && event.data === 'ready') frame.current?.contentWindow?.postMessage({ html }, '*');
     };
