@@ -115,8 +115,7 @@ fn public_v4(a: Ipv4Addr) -> bool {
 /// (2001:db8::/32, 3fff::/20) and 6to4 (2002::/16). IPv4-mapped and NAT64 lie outside it.
 fn public_v6(a: Ipv6Addr) -> bool {
     let [s0, s1, ..] = a.segments();
-    let special =
-        (s0 == 0x2001 && s1 < 0x200) || (s0 == 0x2001 && s1 == 0xdb8) || s0 == 0x2002 || (s0 == 0x3fff && s1 < 0x1000);
+    let special = (s0 == 0x2001 && (s1 < 0x200 || s1 == 0xdb8)) || s0 == 0x2002 || (s0 == 0x3fff && s1 < 0x1000);
     s0 & 0xe000 == 0x2000 && !special
 }
 

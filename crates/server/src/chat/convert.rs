@@ -93,16 +93,14 @@ struct Wanted<'a> {
 
 /// Every picture with its path, in prompt order.
 fn images(request: &ChatRequest) -> Vec<(String, Wanted<'_>)> {
-    let parts = |m: usize, content| match content {
-        &Content::Parts(ref parts) => {
-            let named = parts.iter().enumerate().filter(|(_, p)| p.kind == "image_url");
-            named
-                .filter_map(|(i, p)| Some((format!("messages[{m}].content[{i}].image_url"), wanted(p, request)?)))
-                .collect()
-        }
-        _ => Vec::new(),
-    };
-    request.messages.iter().enumerate().flat_map(|(m, message)| parts(m, &message.content)).collect()
+    let messages = request.messages.iter().enumerate();
+    messages.flat_map(|(m, message)| images_of(m, &message.content, request)).collect()
+}
+
+fn images_of<'a>(m: usize, content: &'a Content, request: &ChatRequest) -> Vec<(String, Wanted<'a>)> {
+    let Content::Parts(parts) = content else { return Vec::new() };
+    let named = parts.iter().enumerate().filter(|(_, p)| p.kind == "image_url");
+    named.filter_map(|(i, p)| Some((format!("messages[{m}].content[{i}].image_url"), wanted(p, request)?))).collect()
 }
 
 /// Bounds of the picture itself go before those of its part, and those before the request's.
