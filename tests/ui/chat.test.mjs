@@ -91,7 +91,11 @@ test('thoughts are folded, tool calls are cards and take results', async () => {
 
 test('a broken connection is taken up again without losing text; a busy server is waited for', async () => {
   const it = await ui.open();
-  await it.say('break');
+  await it.ask('break');
+  await it.page.waitForSelector('.answer:has-text("The connection breaks in the")');
+  it.mock.state.cut();
+  await it.page.waitForSelector('.answer:has-text("nothing is lost.")');
+  await it.done();
   assert.match(await it.answer().locator('.markdown').innerText(), /^The connection breaks in the middle of this sentence but nothing is lost\.$/);
   assert.equal(it.mock.state.requests[1].messages.at(-1).content, 'The connection breaks in the ');
   await it.ask('busy');

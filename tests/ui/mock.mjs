@@ -26,6 +26,7 @@ const words = (text) => text.match(/\s*\S+\s*/g) ?? [];
 function script(text, body, state) {
   const has = (s) => text.includes(s);
   if (has('boxes')) return { text: BOXES };
+  if (has('long code')) return { text: `\`\`\`html\n<!doctype html>${'<p>line</p>\n'.repeat(400)}<p id="end">end</p>\n\`\`\`\n`, step: 200 };
   if (has('code')) return { text: CODE };
   if (has('rich')) return { text: RICH };
   if (has('hostile')) return { text: HOSTILE };
@@ -113,7 +114,11 @@ async function chat(body, response, state) {
   const pieces = plan.step ? plan.text.match(new RegExp(`[\\s\\S]{1,${plan.step}}`, 'g')) : words(plan.text ?? '');
   for (const [i, word] of pieces.entries()) {
     if (gone) return;
-    if (plan.cut === i) return response.destroy();
+    if (plan.cut === i) {
+      // What is on its way when a connection breaks is lost with it: the test says when, having seen the text.
+      await new Promise((done) => { state.cut = done; });
+      return response.destroy();
+    }
     chunk({ content: word });
     await wait(plan.pause ?? 2);
   }

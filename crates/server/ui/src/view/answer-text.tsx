@@ -14,6 +14,8 @@ const LONGEST = 200_000;
 
 interface Props {
   text: string;
+  /** More text is to come. */
+  growing: boolean;
   extras: Extras;
   hot?: number;
   onHot: (i: number | undefined) => void;
@@ -21,7 +23,7 @@ interface Props {
   onPage: (page: number) => void;
 }
 
-export function AnswerText({ text, extras, hot, onHot, onTime, onPage }: Props) {
+export function AnswerText({ text, growing, extras, hot, onHot, onTime, onPage }: Props) {
   const root = useRef<HTMLDivElement>(null);
   const cost = useRef(0);
   const last = useRef(0);
@@ -35,13 +37,13 @@ export function AnswerText({ text, extras, hot, onHot, onTime, onPage }: Props) 
       last.current = performance.now();
       cost.current = last.current - began;
     };
-    // No more than a quarter of the time goes into drawing.
+    // No more than a quarter of the time goes into drawing, while more is to come: what the buttons of a whole answer take is whole.
     const wait = last.current + cost.current * 3 - performance.now();
     clearTimeout(due.current);
-    if (wait <= 0) draw();
+    if (wait <= 0 || !growing) draw();
     else due.current = setTimeout(draw, wait);
     return () => clearTimeout(due.current);
-  }, [text, extras.times, extras.pages, words]);
+  }, [text, growing, extras.times, extras.pages, words]);
 
   useEffect(() => {
     for (const span of root.current?.querySelectorAll<HTMLElement>('[data-mark]') ?? []) {

@@ -103,7 +103,7 @@ function Answer(props: Props) {
     <article class="turn answer" aria-label={t('answer')} aria-busy={working}>
       {turn.reasoning && <details class="reasoning"><summary>{t(working && !turn.text ? 'thinking' : 'thought')}</summary><div>{turn.reasoning}</div></details>}
       {marks.length > 0 && pictures.length > 0 && <MarkedPicture pictures={pictures} marks={marks} hot={hot} onHot={setHot} />}
-      {turn.text && <AnswerText text={turn.text} extras={{ times: Boolean(clip), pages: Boolean(document_) }} hot={hot} onHot={setHot}
+      {turn.text && <AnswerText text={turn.text} growing={working} extras={{ times: Boolean(clip), pages: Boolean(document_) }} hot={hot} onHot={setHot}
         onTime={(seconds) => { stage.value = { file: clip, seconds }; }} onPage={(page) => { stage.value = { file: document_, page }; }} />}
       {turn.toolCalls?.length ? <ToolCalls calls={turn.toolCalls} open={last && !working} onResults={results} /> : null}
       {working && <p class="working"><span class="dot" aria-hidden="true" />{t(turn.status === 'busy' ? 'busyWait' : turn.status === 'reconnecting' ? 'reconnecting' : turn.text || turn.toolCalls ? 'writing' : 'waiting', { n: String(countdown.value[turn.id] ?? 0) })}</p>}
