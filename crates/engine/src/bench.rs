@@ -2,7 +2,7 @@
 //!
 //! Prompts are words drawn anew for each run, so that no prefix cache helps where it is not asked for.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::StreamExt;
 use serde::Serialize;
@@ -25,6 +25,10 @@ pub struct Plan {
     pub client_tokens: u32,
     /// Pictures (width, height), rounded to the model's own sizes.
     pub images: Vec<(u32, u32)>,
+    /// Prompts (tokens) that come while another stream decodes.
+    pub stalls: Vec<u32>,
+    /// Context lengths (tokens), rising, behind which one token's cost is measured.
+    pub contexts: Vec<u32>,
     /// Runs of each row; the median is reported.
     pub repeat: usize,
 }
@@ -38,6 +42,8 @@ impl Default for Plan {
             client_prompt: 55,
             client_tokens: 32,
             images: vec![(256, 256), (512, 384)],
+            stalls: vec![2000],
+            contexts: Vec::new(),
             repeat: 3,
         }
     }
@@ -60,6 +66,12 @@ pub struct Report {
     pub batch: Vec<Batch>,
     /// One row a picture size.
     pub images: Vec<Image>,
+    /// One row a long prompt.
+    pub stalls: Vec<Stall>,
+    /// One row a context length.
+    pub contexts: Vec<Context>,
+    /// The most memory that the process had at a time, in MiB, mapped files included; `None` where the system does not say.
+    pub peak_mib: Option<u64>,
 }
 
 /// A prompt alone.
@@ -97,8 +109,32 @@ pub struct Batch {
     pub first_token: f64,
     /// To the first token, the last client's.
     pub first_token_worst: f64,
-    /// Between two pieces of one answer's text, the longest of all.
+    /// Between two tokens of one answer, the longest of all.
     pub gap_worst: f64,
+}
+
+/// A stream that decodes while another client's long prompt is computed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Stall {
+    /// Tokens of the long prompt.
+    pub prompt: u32,
+    /// To its first token.
+    pub first_token: f64,
+    /// Between two tokens of the stream, with nobody beside it.
+    pub gap_alone: f64,
+    /// The same with the long prompt beside it.
+    pub gap_worst: f64,
+}
+
+/// One more token behind a context.
+#[derive(Debug, Clone, Serialize)]
+pub struct Context {
+    /// Tokens before it.
+    pub tokens: u32,
+    /// Seconds of one token.
+    pub seconds_per_token: f64,
+    /// Prompt tokens per second of the part that was not cached.
+    pub prefill_tokens_per_second: f64,
 }
 
 /// A picture and a question.
@@ -147,6 +183,9 @@ pub async fn run(
         decode: None,
         batch: Vec::new(),
         images: Vec::new(),
+        stalls: Vec::new(),
+        contexts: Vec::new(),
+        peak_mib: None,
     };
     // The first pages of weights and caches are touched before anything is timed.
     bench.text(16, 2).await?;
@@ -180,6 +219,25 @@ pub async fn run(
             report.images.push(row);
         }
     }
+    for prompt in &plan.stalls {
+        let row = bench.stall(*prompt).await?;
+        told(format!(
+            "a prompt of {:>5} tokens beside a stream: longest wait for its next token {:.3} s ({:.3} s alone)",
+            row.prompt, row.gap_worst, row.gap_alone
+        ));
+        report.stalls.push(row);
+    }
+    for tokens in &plan.contexts {
+        let row = bench.context(*tokens).await?;
+        told(format!(
+            "behind {:>6} tokens: {:>7.1} ms a token, prefill {:>6.1} tokens/s",
+            row.tokens,
+            row.seconds_per_token * 1e3,
+            row.prefill_tokens_per_second
+        ));
+        report.contexts.push(row);
+    }
+    report.peak_mib = peak_mib();
     Ok(report)
 }
 
@@ -272,6 +330,36 @@ impl Bench<'_> {
         })
     }
 
+    /// A stream alone, and again while a long prompt is computed beside it.
+    async fn stall(&mut self, tokens: u32) -> Result<Stall, EngineError> {
+        let alone = self.text(16, 32).await?;
+        let (stream, long) = (self.prompt(16).await?, self.prompt(tokens).await?);
+        // The stream's answer is long enough to outlast the prompt: it gets a token about every `gap`.
+        let (stream, long) = (self.job(stream, 256), self.job(long, 1));
+        let later = async {
+            tokio::time::sleep(std::time::Duration::from_secs_f64(alone.first * 2.0)).await;
+            time(self.engine, long).await
+        };
+        let (stream, long) = futures::join!(time(self.engine, stream), later);
+        let (stream, long) = (stream?, long?);
+        Ok(Stall { prompt: long.usage.prompt, first_token: long.first, gap_alone: alone.gap, gap_worst: stream.gap })
+    }
+
+    /// Every context begins like the one before it, so that only what is new is computed.
+    async fn context(&mut self, tokens: u32) -> Result<Context, EngineError> {
+        const ANSWER: u32 = 17;
+        let seed = std::mem::replace(&mut self.seed, u64::MAX / 2);
+        let text = self.words(tokens as usize);
+        self.seed = seed;
+        let conversation = Conversation { messages: vec![Message::text(Role::User, text)], ..Conversation::default() };
+        let run = time(self.engine, self.job(conversation, ANSWER)).await?;
+        Ok(Context {
+            tokens: run.usage.prompt,
+            seconds_per_token: (run.total - run.first) / f64::from(ANSWER - 1),
+            prefill_tokens_per_second: f64::from(run.usage.prompt - run.usage.cached) / run.first,
+        })
+    }
+
     async fn image(&mut self, spec: &VisionSpec, width: u32, height: u32) -> Result<Image, EngineError> {
         let factor = spec.factor().max(1);
         let side = |n: u32| (n / factor).max(1) * factor;
@@ -298,6 +386,13 @@ impl Bench<'_> {
     }
 }
 
+/// The most memory that was resident at a time (`VmHWM`, mapped files included).
+fn peak_mib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+    Some(line.trim().trim_end_matches("kB").trim().parse::<u64>().ok()? >> 10)
+}
+
 /// Smooth colours that differ with the seed.
 fn picture(width: u32, height: u32, seed: u32) -> Picture {
     let mut rgb = Vec::with_capacity((width * height * 3) as usize);
@@ -315,25 +410,14 @@ fn picture(width: u32, height: u32, seed: u32) -> Picture {
 async fn time(engine: &dyn Engine, job: Job) -> Result<Run, EngineError> {
     let began = Instant::now();
     let mut events = engine.generate(job).await?;
-    let (mut last, mut gap) = (None::<Instant>, Duration::ZERO);
     while let Some(event) = events.next().await {
-        match event? {
-            Event::Text { .. } => {
-                let now = Instant::now();
-                if let Some(last) = last {
-                    gap = gap.max(now - last);
-                }
-                last = Some(now);
-            }
-            Event::Finished { usage, timings, .. } => {
-                return Ok(Run {
-                    usage,
-                    first: timings.first_token.as_secs_f64(),
-                    total: began.elapsed().as_secs_f64(),
-                    gap: gap.as_secs_f64(),
-                });
-            }
-            _ => {}
+        if let Event::Finished { usage, timings, .. } = event? {
+            return Ok(Run {
+                usage,
+                first: timings.first_token.as_secs_f64(),
+                total: began.elapsed().as_secs_f64(),
+                gap: timings.worst_gap.as_secs_f64(),
+            });
         }
     }
     Err(EngineError::Failed("the job ended without its end".into()))

@@ -50,7 +50,7 @@ impl Delivery {
         let mut text = TextStream::new(&model.tokenizer);
         let mut flow = Flow { stops: Stops::new(std::mem::take(&mut self.job.stop)), waiting: Vec::new() };
         let deadline = self.job.deadline.unwrap_or(Duration::from_secs(86_400));
-        let mut timings = Timings::default();
+        let (mut timings, mut last) = (Timings::default(), None::<Instant>);
         let reason = loop {
             let step = tokio::select! {
                 () = self.events.closed() => return Err(Gone),
@@ -66,8 +66,10 @@ impl Delivery {
                     self.send(Ok(Event::Started { usage: self.usage })).await?;
                 }
                 Some(Step::Token(token)) => {
-                    if self.usage.completion == 0 {
-                        timings.first_token = self.began.elapsed();
+                    let now = Instant::now();
+                    match last.replace(now) {
+                        None => timings.first_token = now - self.began,
+                        Some(last) => timings.worst_gap = timings.worst_gap.max(now - last),
                     }
                     if let Some(reason) = self.token(&token, &mut text, &mut flow).await? {
                         break reason;

@@ -15,6 +15,7 @@ mod pads;
 mod prompt;
 mod runtime;
 mod sampler;
+mod several;
 mod speech;
 mod text;
 
@@ -26,5 +27,6 @@ pub use pads::Prompt;
 pub use prompt::Template;
 pub use runtime::{Prepared, Runtime, Step};
 pub use sampler::{Sampled, Sampler};
+pub use several::Several;
 pub use speech::{Speech, Utterance};
 pub use text::token_bytes;

@@ -31,6 +31,12 @@ pub struct BenchFlags {
     /// Pictures as WIDTHxHEIGHT
     #[arg(long, value_delimiter = ',', default_values = ["256x256", "512x384"], value_parser = size)]
     images: Vec<(u32, u32)>,
+    /// Prompts in tokens that come while another client's answer is decoded
+    #[arg(long, value_delimiter = ',', default_values_t = [2000])]
+    stalls: Vec<u32>,
+    /// Context lengths in tokens, rising, behind which one token's cost is measured (long ones take minutes)
+    #[arg(long, value_delimiter = ',')]
+    contexts: Vec<u32>,
     /// Runs of each row; the median is reported
     #[arg(long, default_value_t = 3)]
     repeat: usize,
@@ -60,9 +66,17 @@ pub async fn bench(flags: BenchFlags) -> anyhow::Result<()> {
         client_prompt: flags.client_prompt,
         client_tokens: flags.client_tokens,
         images: flags.images,
+        stalls: flags.stalls,
+        contexts: flags.contexts,
         repeat: flags.repeat.max(1),
     };
     let quiet = flags.json;
+    let card = engine.models().into_iter().find(|m| m.id == id);
+    let room = card.map_or(0, |c| c.context_length);
+    if let Some(long) = plan.contexts.iter().find(|n| **n + 64 > room) {
+        anyhow::bail!("--contexts {long} needs --context {} or more; this model's is {room}", long + 64);
+    }
+    let plan = Plan { stalls: plan.stalls.into_iter().filter(|n| n + 64 <= room).collect(), ..plan };
     let report = run(engine.as_ref(), &id, &plan, &|line| {
         if !quiet {
             println!("{line}");

@@ -1,14 +1,14 @@
 //! Which runtime computes a model, and its loading.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use anyhow::bail;
 use vlgate_engine::{
-    Engine, LocalEngine, ModelCard, ModelDir,
-    native::{NativeOptions, NativeRuntime, Precision},
+    Engine, LocalEngine, ModelCard, ModelDir, Several,
+    native::{KvKind, NativeOptions, NativeRuntime, Precision},
 };
 
-use crate::settings::{Dtype, Runtime, Settings};
+use crate::settings::{Adapter, Dtype, KvCacheType, Runtime, Settings};
 
 /// mistral.rs where it has paged attention (CUDA, Metal), our own elsewhere.
 ///
@@ -34,19 +34,42 @@ fn paged_mistral() -> bool {
     false
 }
 
-/// Loads the model on the runtime that its card names.
+/// Loads the model on the runtime that its card names, and each adapter as a model beside it.
 ///
 /// # Errors
 /// What keeps it from loading, in one sentence.
 pub async fn load(settings: &Settings, model: Arc<ModelDir>, card: ModelCard) -> anyhow::Result<Arc<dyn Engine>> {
     #[cfg(feature = "mistralrs")]
     if card.runtime == "mistralrs" {
+        if !settings.adapters.is_empty() {
+            bail!("adapters need the native runtime: --runtime native");
+        }
         let runtime = vlgate_engine::mistral::MistralRuntime::load(mistral_options(settings, &model)?).await?;
         return Ok(Arc::new(LocalEngine::new(card, model, runtime)));
     }
-    let runtime = NativeRuntime::load(native_options(settings, &model)?).await?;
+    let mut engines = vec![native(settings, &model, card.clone(), None).await?];
+    for adapter in &settings.adapters {
+        tracing::info!(model = %adapter.name, folder = %adapter.path.display(), "loading an adapter");
+        let card = ModelCard { id: adapter.name.clone(), ..card.clone() };
+        engines.push(native(settings, &model, card, Some(adapter)).await?);
+    }
+    match <[_; 1]>::try_from(engines) {
+        Ok([engine]) => Ok(engine),
+        Err(engines) => Ok(Arc::new(Several::new(engines).map_err(anyhow::Error::msg)?)),
+    }
+}
+
+async fn native(
+    settings: &Settings,
+    model: &Arc<ModelDir>,
+    card: ModelCard,
+    adapter: Option<&Adapter>,
+) -> anyhow::Result<Arc<dyn Engine>> {
+    let mut options = native_options(settings, model)?;
+    options.adapters.extend(adapter.map(|a| a.path.clone()));
+    let runtime = NativeRuntime::load(options).await?;
     let context_length = card.context_length.min(u32::try_from(runtime.context()).unwrap_or(u32::MAX));
-    Ok(Arc::new(LocalEngine::new(ModelCard { context_length, ..card }, model, runtime)))
+    Ok(Arc::new(LocalEngine::new(ModelCard { context_length, ..card }, Arc::clone(model), runtime)))
 }
 
 fn native_options(settings: &Settings, model: &ModelDir) -> anyhow::Result<NativeOptions> {
@@ -62,11 +85,23 @@ fn native_options(settings: &Settings, model: &ModelDir) -> anyhow::Result<Nativ
     options.precision = precision;
     options.max_running = settings.max_running;
     options.max_waiting = settings.max_waiting;
+    options.sharers = 1 + settings.adapters.len();
+    options.kv = match settings.kv_cache_type {
+        KvCacheType::F32 => KvKind::F32,
+        KvCacheType::F16 => KvKind::F16,
+        KvCacheType::Q8 => KvKind::Q8,
+    };
+    options.cache = match settings.packed_cache.as_str() {
+        "" => None,
+        "beside" => Some(model.path.clone()),
+        // One folder may serve several models.
+        folder => Some(Path::new(folder).join(model.path.file_name().unwrap_or_default())),
+    };
     if settings.context > 0 {
         options.context = settings.context as usize;
     }
     if settings.kv_cache_mib > 0 {
-        options.kv_bytes = Some(settings.kv_cache_mib << 20);
+        options.kv_bytes = Some((settings.kv_cache_mib << 20) / options.sharers as u64);
     }
     Ok(options)
 }

@@ -40,6 +40,15 @@ pub struct ServeFlags {
     /// Weights [default: auto, as stored on CPUs and bf16 elsewhere]
     #[arg(long)]
     pub dtype: Option<Dtype>,
+    /// A LoRA adapter (PEFT's format) as a model id of its own; may be repeated
+    #[arg(long, value_name = "NAME=FOLDER", value_parser = adapter)]
+    pub adapter: Vec<Adapter>,
+    /// Keys and values of the native runtime [default: f32]
+    #[arg(long)]
+    pub kv_cache_type: Option<KvCacheType>,
+    /// Where the native runtime keeps packed weights for the next start: "beside" the model, or a folder
+    #[arg(long)]
+    pub packed_cache: Option<String>,
     /// Requests computed at once [default: 32]
     #[arg(long)]
     pub max_running: Option<usize>,
@@ -83,6 +92,34 @@ pub enum Dtype {
     Bf16,
 }
 
+/// How the native runtime holds keys and values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, Default)]
+#[serde(rename_all = "lowercase")]
+pub enum KvCacheType {
+    /// As computed.
+    #[default]
+    F32,
+    /// Half the memory.
+    F16,
+    /// A quarter of the memory.
+    Q8,
+}
+
+/// A LoRA adapter as a model of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Adapter {
+    /// The id that clients name.
+    pub name: String,
+    /// A folder with `adapter_config.json` and `adapter_model.safetensors`.
+    pub path: PathBuf,
+}
+
+fn adapter(text: &str) -> Result<Adapter, String> {
+    let (name, path) = text.split_once('=').filter(|(n, p)| !n.is_empty() && !p.is_empty()).ok_or("not NAME=FOLDER")?;
+    Ok(Adapter { name: name.to_owned(), path: PathBuf::from(path) })
+}
+
 /// Everything that `vlgate serve` needs to know; the fields are those of `config/vlgate.toml`.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -103,6 +140,9 @@ pub struct Settings {
     pub block_size: usize,
     pub memory_fraction: f32,
     pub kv_cache_mib: u64,
+    pub kv_cache_type: KvCacheType,
+    pub packed_cache: String,
+    pub adapters: Vec<Adapter>,
     pub aliases: BTreeMap<String, String>,
     pub limits: Limits,
     pub media: Media,
@@ -150,6 +190,9 @@ impl Default for Settings {
             block_size: 32,
             memory_fraction: 0.0,
             kv_cache_mib: 0,
+            kv_cache_type: KvCacheType::F32,
+            packed_cache: String::new(),
+            adapters: Vec::new(),
             aliases: BTreeMap::new(),
             limits: Limits::default(),
             media: Media::default(),
@@ -181,6 +224,9 @@ impl Settings {
         set(&mut s.dtype, flags.dtype);
         set(&mut s.max_running, flags.max_running);
         set(&mut s.context, flags.context);
+        set(&mut s.kv_cache_type, flags.kv_cache_type);
+        set(&mut s.packed_cache, flags.packed_cache);
+        s.adapters.extend(flags.adapter);
         s.media.allow_hosts.extend(flags.allow_host);
         if !flags.api_key.is_empty() {
             s.api_keys = flags.api_key;

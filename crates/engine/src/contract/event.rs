@@ -88,6 +88,8 @@ pub struct Timings {
     pub queue: Duration,
     /// From acceptance to the first token.
     pub first_token: Duration,
+    /// Between two tokens, the longest.
+    pub worst_gap: Duration,
     /// From acceptance to the end.
     pub total: Duration,
 }

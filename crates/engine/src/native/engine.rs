@@ -316,7 +316,7 @@ impl Engine {
             job.tokens.push(token);
             job.left = job.left.saturating_sub(1);
             self.status.generated.fetch_add(1, Relaxed);
-            let last = job.left == 0 || self.options.eos.contains(&token);
+            let last = sampled.last || job.left == 0 || self.options.eos.contains(&token);
             let heard = job.steps.send(Step::Token(sampled)).is_ok();
             if last || !heard {
                 self.end(state, id, |_| Some(Step::End));

@@ -198,7 +198,9 @@ fn blocks(model: &Model, options: &NativeOptions) -> Result<u32, String> {
     let block = Store::block_bytes(&model.config.text, options.kv) as u64;
     let context = options.context.min(model.config.text.context).max(BLOCK) as u64;
     let most = context.div_ceil(BLOCK as u64) * options.max_running.max(1) as u64;
-    let bytes = options.kv_bytes.unwrap_or_else(|| weights::available_memory().unwrap_or(4 << 30) / 2);
+    let bytes = options
+        .kv_bytes
+        .unwrap_or_else(|| weights::available_memory().unwrap_or(4 << 30) / 2 / options.sharers.max(1) as u64);
     let blocks = (bytes / block).min(most).min(u64::from(u32::MAX / 64));
     if blocks < 2 {
         return Err(format!("{bytes} bytes for the KV cache are fewer than two blocks of {block}"));

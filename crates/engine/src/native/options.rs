@@ -28,6 +28,8 @@ pub struct NativeOptions {
     /// Bytes of the KV cache; `None` takes half of the memory that the weights leave, and no more than
     /// [`Self::max_running`] whole contexts need.
     pub kv_bytes: Option<u64>,
+    /// Engines that share this machine's memory: without [`Self::kv_bytes`] each takes its part.
+    pub sharers: usize,
     /// Prompt and answer together, in tokens; at most the model's own context.
     pub context: usize,
     /// Jobs that run at once.
@@ -57,6 +59,7 @@ impl NativeOptions {
             cache: None,
             kv: KvKind::F32,
             kv_bytes: None,
+            sharers: 1,
             context: model.context_length as usize,
             max_running: 64,
             max_waiting: 256,

@@ -18,6 +18,8 @@ use vlgate_kernels::{Kind, Weight};
 use super::weights::Kinds;
 
 const HEADER: usize = 4096;
+/// How a file is named while a process of that number writes it.
+const PART: &str = "part-";
 
 /// Reads or writes the cache while a model is loaded.
 #[derive(Debug, Default)]
@@ -44,7 +46,8 @@ impl Packed {
         if let Some(map) = existing(&place, &name) {
             return Self { read: Some(Mutex::new((map, HEADER))), write: None };
         }
-        let part = place.with_extension(format!("part-{}", std::process::id()));
+        let part = place.with_extension(format!("{PART}{}", std::process::id()));
+        sweep(cache);
         let begin = || {
             std::fs::create_dir_all(cache)?;
             let mut out = BufWriter::with_capacity(1 << 20, File::create(&part)?);
@@ -107,6 +110,20 @@ impl Packed {
         };
         if moved.is_err() {
             let _ = std::fs::remove_file(&part);
+        }
+    }
+}
+
+/// Deletes what processes left that were killed while they wrote.
+fn sweep(cache: &Path) {
+    for entry in std::fs::read_dir(cache).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let ending = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+        let Some(writer) = ending.strip_prefix(PART).and_then(|id| id.parse::<u32>().ok()) else { continue };
+        // Where there is no /proc, what is left stays.
+        if Path::new("/proc/self").exists() && !Path::new(&format!("/proc/{writer}")).exists() {
+            tracing::info!("deleting {}: its writer was killed", path.display());
+            let _ = std::fs::remove_file(path);
         }
     }
 }
