@@ -2,9 +2,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod chat;
+mod check;
+mod either;
 mod error;
 mod models;
 mod read;
+pub mod responses;
 
+pub use either::TextOr;
 pub use error::{ApiError, ErrorBody, ErrorResponse};
 pub use models::{ListKind, Model, ModelKind, ModelList};
