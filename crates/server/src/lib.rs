@@ -2,14 +2,18 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod app;
+mod body;
 mod chat;
 mod door;
 mod health;
+mod intake;
 mod models;
 mod openapi;
 mod page;
 mod rate;
 mod reply;
+mod responses;
+mod sse;
 mod state;
 
 pub use app::{listen, routes, serve};

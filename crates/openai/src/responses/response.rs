@@ -355,6 +355,25 @@ pub struct OutputDetails {
     pub reasoning_tokens: u32,
 }
 
+impl Usage {
+    /// Counts of one answer.
+    #[must_use]
+    pub const fn new(prompt: u32, completion: u32, cached: u32, image: u32, video: u32, reasoning: u32) -> Self {
+        Self {
+            input_tokens: prompt,
+            input_tokens_details: InputDetails {
+                cached_tokens: cached,
+                cache_write_tokens: 0,
+                image_tokens: image,
+                video_tokens: video,
+            },
+            output_tokens: completion,
+            output_tokens_details: OutputDetails { reasoning_tokens: reasoning },
+            total_tokens: prompt + completion,
+        }
+    }
+}
+
 /// What a deletion says.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 #[schema(as = DeletedResponse)]
@@ -365,6 +384,14 @@ pub struct Deleted {
     pub object: ResponseKind,
     /// True.
     pub deleted: bool,
+}
+
+impl Deleted {
+    /// That it is gone.
+    #[must_use]
+    pub const fn new(id: String) -> Self {
+        Self { id, object: ResponseKind::Response, deleted: true }
+    }
 }
 
 /// A page of items.

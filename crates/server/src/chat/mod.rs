@@ -4,7 +4,7 @@ mod answer;
 mod convert;
 mod stream;
 
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::{Error, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures::future::try_join_all;
 use vlgate_openai::{
@@ -14,7 +14,7 @@ use vlgate_openai::{
 
 use crate::{
     State,
-    door::{Held, Note, RequestId, too_large},
+    body::{self, Answer, Body},
     rate::Stopwatch,
     reply,
 };
@@ -32,31 +32,18 @@ use crate::{
     (status = 500, description = "The engine failed.", body = ErrorResponse),
     (status = 503, description = "The model is loading.", body = ErrorResponse),
 ))]
-pub async fn create(request: HttpRequest, state: web::Data<State>, body: Result<Bytes, Error>) -> HttpResponse {
-    let body = match body {
-        Ok(body) => body,
-        Err(error) => return reply::refuse(&unreadable(&state, &error)),
-    };
-    if let Some(held) = request.extensions_mut().get_mut::<Held>() {
-        held.settle(body.len());
-    }
-    let id = request.extensions().get::<RequestId>().map(|r| r.0.clone()).unwrap_or_default();
-    match respond(&state, &id, &body).await {
-        Ok((response, note)) => {
-            request.extensions_mut().insert(Note(note));
-            response
-        }
-        Err(error) => reply::refuse(&error),
-    }
+pub async fn create(request: HttpRequest, state: web::Data<State>, sent: Result<Bytes, Error>) -> HttpResponse {
+    let answer = async { respond(&state, &body::read(&request, &state, sent)?).await };
+    body::noted(&request, answer.await)
 }
 
-async fn respond(state: &web::Data<State>, id: &str, body: &[u8]) -> Result<(HttpResponse, String), ApiError> {
+async fn respond(state: &web::Data<State>, body: &Body) -> Answer {
     let stopwatch = Stopwatch::start(state);
-    let request = ChatRequest::parse(body)?;
+    let request = ChatRequest::parse(&body.bytes)?;
     let card = state.model(&request.model)?;
     fits_queue(state, &request)?;
-    let conversation = convert::conversation(state, &card, &request).await?;
-    let jobs = convert::jobs(&card, &request, &conversation, id)?;
+    let conversation = convert::draft(&request)?.resolve(state, &card).await?;
+    let jobs = convert::jobs(&card, &request, &conversation, &body.id)?;
     let started = try_join_all(jobs.into_iter().map(|job| state.engine.generate(job))).await;
     let streams = started.map_err(|e| in_request(reply::engine(&e), &request))?;
     let head = answer::Head::new(&request);
@@ -90,11 +77,4 @@ fn in_request(mut error: ApiError, request: &ChatRequest) -> ApiError {
         error.param = Some(format!("functions{}", rest.replace(".function.", ".")));
     }
     error
-}
-
-fn unreadable(state: &State, error: &Error) -> ApiError {
-    if error.as_response_error().status_code() == 413 {
-        return too_large(state);
-    }
-    ApiError::new(400, "invalid_request_error", "", "The request body could not be read.")
 }
