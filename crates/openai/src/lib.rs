@@ -2,9 +2,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod chat;
+mod check;
 mod error;
+pub mod files;
+mod list;
 mod models;
 mod read;
 
 pub use error::{ApiError, ErrorBody, ErrorResponse};
+pub use list::ListQuery;
 pub use models::{ListKind, Model, ModelKind, ModelList};

@@ -8,7 +8,7 @@ use vlgate_engine::Engine;
 use vlgate_media::Resolver;
 use vlgate_openai::ApiError;
 
-use crate::{ServerConfig, State, chat, door, health, models, openapi, page, rate, reply::refuse};
+use crate::{ServerConfig, State, Store, background, chat, door, health, models, openapi, page, rate, reply::refuse};
 
 /// Serves until SIGTERM or SIGINT; requests that run may finish within 30 seconds.
 ///
@@ -21,14 +21,16 @@ pub async fn serve(config: ServerConfig, engine: Arc<dyn Engine>, resolver: Arc<
 /// Listens; the returned server runs when it is awaited. Port 0 takes a free one.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// When the address cannot be listened on, or the store not opened. Must be called on a tokio runtime.
 pub fn listen(
     config: ServerConfig,
     engine: Arc<dyn Engine>,
     resolver: Arc<Resolver>,
 ) -> io::Result<(Server, Vec<SocketAddr>)> {
     let address = (config.host.clone(), config.port);
-    let state = web::Data::new(State::new(config, engine, resolver));
+    let store = Store::open(config.store.clone()).map_err(io::Error::other)?;
+    let state = web::Data::new(State::new(config, engine, resolver, store));
+    let state_behind = state.clone();
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
@@ -49,6 +51,7 @@ pub fn listen(
     for address in &addresses {
         tracing::info!("vlgate listens on http://{address} (API at /v1)");
     }
+    tokio::spawn(background::run(state_behind));
     Ok((server.run(), addresses))
 }
 

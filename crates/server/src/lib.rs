@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod app;
+mod background;
 mod chat;
 mod door;
 mod health;
@@ -11,7 +12,9 @@ mod page;
 mod rate;
 mod reply;
 mod state;
+mod store;
 
 pub use app::{listen, routes, serve};
 pub use openapi::specification;
 pub use state::{ServerConfig, State};
+pub use store::{Store, StoreConfig, StoreError};

@@ -1,13 +1,10 @@
 //! Whether messages are what their roles and part types ask for, and whether tool results belong to calls.
 
-use super::{
-    Content, Message, Part,
-    format::name_fits,
-    validate::{clip, one_of},
+use super::{Content, Message, Part, format::name_fits};
+use crate::{
+    ApiError,
+    check::{Checked, clip, missing, one_of, unsupported_value as unsupported},
 };
-use crate::ApiError;
-
-type Checked = Result<(), ApiError>;
 
 /// Checks each message, then the order of calls and results.
 ///
@@ -189,16 +186,6 @@ pub fn pixels(min: Option<u64>, max: Option<u64>, path: &str) -> Checked {
 fn not_yet(p: &Part, path: &str) -> ApiError {
     let message = format!("Content parts of the type '{}' are not supported by this server yet.", p.kind);
     ApiError::new(400, "invalid_request_error", "unsupported_content", message).at(path)
-}
-
-fn unsupported(path: &str, why: &str) -> ApiError {
-    ApiError::new(400, "invalid_request_error", "unsupported_value", format!("Unsupported value: '{path}' {why}"))
-        .at(path)
-}
-
-fn missing(param: &str) -> ApiError {
-    let message = format!("Missing required parameter: '{param}'.");
-    ApiError::new(400, "invalid_request_error", "missing_required_parameter", message).at(param)
 }
 
 #[cfg(test)]
