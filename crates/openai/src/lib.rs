@@ -5,10 +5,13 @@ pub mod chat;
 mod check;
 mod either;
 mod error;
+pub mod files;
+mod list;
 mod models;
 mod read;
 pub mod responses;
 
 pub use either::TextOr;
 pub use error::{ApiError, ErrorBody, ErrorResponse};
+pub use list::ListQuery;
 pub use models::{ListKind, Model, ModelKind, ModelList};

@@ -8,7 +8,9 @@ use vlgate_engine::Engine;
 use vlgate_media::Resolver;
 use vlgate_openai::ApiError;
 
-use crate::{ServerConfig, State, chat, door, health, models, openapi, page, rate, reply::refuse};
+use crate::{
+    ServerConfig, State, Store, background, chat, door, health, models, openapi, page, rate, reply::refuse, responses,
+};
 
 /// Serves until SIGTERM or SIGINT; requests that run may finish within 30 seconds.
 ///
@@ -21,14 +23,16 @@ pub async fn serve(config: ServerConfig, engine: Arc<dyn Engine>, resolver: Arc<
 /// Listens; the returned server runs when it is awaited. Port 0 takes a free one.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// When the address cannot be listened on, or the store not opened. Must be called on a tokio runtime.
 pub fn listen(
     config: ServerConfig,
     engine: Arc<dyn Engine>,
     resolver: Arc<Resolver>,
 ) -> io::Result<(Server, Vec<SocketAddr>)> {
     let address = (config.host.clone(), config.port);
-    let state = web::Data::new(State::new(config, engine, resolver));
+    let store = Store::open(config.store.clone()).map_err(io::Error::other)?;
+    let state = web::Data::new(State::new(config, engine, resolver, store));
+    let state_behind = state.clone();
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
@@ -49,6 +53,7 @@ pub fn listen(
     for address in &addresses {
         tracing::info!("vlgate listens on http://{address} (API at /v1)");
     }
+    tokio::spawn(background::run(state_behind));
     Ok((server.run(), addresses))
 }
 
@@ -58,6 +63,16 @@ pub fn routes(cfg: &mut web::ServiceConfig, state: &web::Data<State>) {
     for prefix in ["/v1", ""] {
         cfg.service(only(&format!("{prefix}/chat/completions"), web::post().to(chat::create)))
             .service(only(&format!("{prefix}/chat/completions/"), web::post().to(chat::create)))
+            .service(only(&format!("{prefix}/responses"), web::post().to(responses::create)))
+            .service(only(&format!("{prefix}/responses/input_tokens"), web::post().to(responses::input_tokens)))
+            .service(only(&format!("{prefix}/responses/{{id}}/cancel"), web::post().to(responses::cancel)))
+            .service(only(&format!("{prefix}/responses/{{id}}/input_items"), web::get().to(responses::input_items)))
+            .service(
+                web::resource(format!("{prefix}/responses/{{id}}"))
+                    .route(web::get().to(responses::retrieve))
+                    .route(web::delete().to(responses::delete))
+                    .default_service(web::to(wrong_method)),
+            )
             .service(only(&format!("{prefix}/models"), web::get().to(models::list)))
             .service(only(&format!("{prefix}/models/"), web::get().to(models::list)))
             .service(only(&format!("{prefix}/models/{{id:.+}}"), web::get().to(models::retrieve)));

@@ -8,15 +8,17 @@ use crate::{
     State,
     door::{Held, Note, RequestId, too_large},
     reply,
+    store::Owner,
 };
 
 /// An answer, and what the log says of it.
 pub type Answer = Result<(HttpResponse, String), ApiError>;
 
-/// A request's body and id.
+/// A request's body, its id, and whose it is.
 pub struct Body {
     pub bytes: Bytes,
     pub id: String,
+    pub owner: Owner,
 }
 
 /// The body, which from now on counts for what it is.
@@ -35,7 +37,8 @@ pub fn read(request: &HttpRequest, state: &State, body: Result<Bytes, Error>) ->
         held.settle(bytes.len());
     }
     let id = extensions.get::<RequestId>().map(|r| r.0.clone()).unwrap_or_default();
-    Ok(Body { bytes, id })
+    let owner = extensions.get::<Owner>().cloned().unwrap_or_default();
+    Ok(Body { bytes, id, owner })
 }
 
 /// The answer, its note left for the log.

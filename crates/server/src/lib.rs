@@ -2,6 +2,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod app;
+mod background;
 mod body;
 mod chat;
 mod door;
@@ -15,7 +16,9 @@ mod reply;
 mod responses;
 mod sse;
 mod state;
+mod store;
 
 pub use app::{listen, routes, serve};
 pub use openapi::specification;
 pub use state::{ServerConfig, State};
+pub use store::{Store, StoreConfig, StoreError};

@@ -40,7 +40,10 @@ pub fn open() -> (Lines, HttpResponse) {
 ///
 /// # Errors
 /// The error that came in its place.
-pub async fn first<S>(events: &mut S, of: impl Fn(&S::Item) -> &Result<Event, EngineError>) -> Result<Option<S::Item>, ApiError>
+pub async fn first<S>(
+    events: &mut S,
+    of: impl Fn(&S::Item) -> &Result<Event, EngineError>,
+) -> Result<Option<S::Item>, ApiError>
 where
     S: Stream + Unpin,
 {

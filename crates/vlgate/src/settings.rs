@@ -52,6 +52,9 @@ pub struct ServeFlags {
     /// A host:port or CIDR that pictures may be fetched from although it is private; may be repeated
     #[arg(long)]
     pub allow_host: Vec<String>,
+    /// Folder of uploaded files and batches [default: the user's data folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
     /// Configuration file
     #[arg(long)]
     pub config: Option<PathBuf>,
@@ -106,6 +109,7 @@ pub struct Settings {
     pub aliases: BTreeMap<String, String>,
     pub limits: Limits,
     pub media: Media,
+    pub store: Store,
 }
 
 /// `[limits]`.
@@ -124,6 +128,23 @@ pub struct Limits {
 #[allow(missing_docs)]
 pub struct Media {
     pub allow_hosts: Vec<String>,
+}
+
+/// `[store]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Store {
+    pub path: String,
+    pub days: u32,
+    pub file_bytes: u64,
+    pub total_bytes: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { path: String::new(), days: 30, file_bytes: 512 << 20, total_bytes: 10 << 30 }
+    }
 }
 
 impl Default for Limits {
@@ -153,6 +174,7 @@ impl Default for Settings {
             aliases: BTreeMap::new(),
             limits: Limits::default(),
             media: Media::default(),
+            store: Store::default(),
         }
     }
 }
@@ -182,6 +204,7 @@ impl Settings {
         set(&mut s.max_running, flags.max_running);
         set(&mut s.context, flags.context);
         s.media.allow_hosts.extend(flags.allow_host);
+        set(&mut s.store.path, flags.data.map(|folder| folder.to_string_lossy().into_owned()));
         if !flags.api_key.is_empty() {
             s.api_keys = flags.api_key;
         }

@@ -58,7 +58,8 @@ impl<'a> Turns<'a> {
             }
             ("function_call", _) => {
                 let text = |t: &Option<String>| t.clone().unwrap_or_default();
-                let call = ToolCall { id: text(&item.call_id), name: text(&item.name), arguments: text(&item.arguments) };
+                let call =
+                    ToolCall { id: text(&item.call_id), name: text(&item.name), arguments: text(&item.arguments) };
                 self.assistant(|_| true).tool_calls.push(call);
             }
             ("function_call_output", _) => {

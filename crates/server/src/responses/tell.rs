@@ -55,7 +55,8 @@ impl Telling {
             }
             Told::Started { .. } => {}
             Told::Text { delta, logprobs } => {
-                let logprobs: Vec<Logprob> = if self.logprobs { logprobs.into_iter().map(token).collect() } else { Vec::new() };
+                let logprobs: Vec<Logprob> =
+                    if self.logprobs { logprobs.into_iter().map(token).collect() } else { Vec::new() };
                 if !delta.is_empty() || !logprobs.is_empty() {
                     self.text(delta, logprobs, &mut out);
                 }
@@ -86,11 +87,7 @@ impl Telling {
         };
         self.response.status = Status::Failed;
         self.response.error = Some(ResponseError { code: code.into(), message: error.message.clone() });
-        out.push(Event::Error {
-            code: error.code.clone(),
-            message: error.message.clone(),
-            param: error.param.clone(),
-        });
+        out.push(Event::Error { code: error.code.clone(), message: error.message.clone(), param: error.param.clone() });
         out.push(Event::Failed { response: self.response.clone() });
         self.number(out)
     }
@@ -158,18 +155,31 @@ impl Telling {
             if let Some(OutputItem::Reasoning(item)) = self.response.output.last_mut() {
                 item.content.push(part.clone());
             }
-            out.push(Event::PartAdded { item_id: id, output_index, content_index: 0, part: OutputPart::Reasoning(part) });
+            out.push(Event::PartAdded {
+                item_id: id,
+                output_index,
+                content_index: 0,
+                part: OutputPart::Reasoning(part),
+            });
         }
         let (output_index, obfuscation) = (self.last(), self.noise(&delta));
         let Some(OutputItem::Reasoning(item)) = self.response.output.last_mut() else { return };
         let Some(part) = item.content.last_mut() else { return };
         part.text.push_str(&delta);
-        out.push(Event::ReasoningDelta { item_id: item.id.clone(), output_index, content_index: 0, delta, obfuscation });
+        out.push(Event::ReasoningDelta {
+            item_id: item.id.clone(),
+            output_index,
+            content_index: 0,
+            delta,
+            obfuscation,
+        });
     }
 
     fn arguments(&mut self, delta: String, out: &mut Vec<Event>) {
         let (output_index, obfuscation) = (self.last(), self.noise(&delta));
-        let Some(OutputItem::FunctionCall(call)) = self.response.output.last_mut().filter(|_| self.open) else { return };
+        let Some(OutputItem::FunctionCall(call)) = self.response.output.last_mut().filter(|_| self.open) else {
+            return;
+        };
         call.arguments.push_str(&delta);
         out.push(Event::ArgumentsDelta { item_id: call.id.clone(), output_index, delta, obfuscation });
     }
@@ -200,7 +210,12 @@ impl Telling {
                 let Some(part) = reasoning.content.last().cloned() else { return };
                 let (text, item_id) = (part.text.clone(), reasoning.id.clone());
                 out.push(Event::ReasoningDone { item_id: item_id.clone(), output_index, content_index: 0, text });
-                out.push(Event::PartDone { item_id, output_index, content_index: 0, part: OutputPart::Reasoning(part) });
+                out.push(Event::PartDone {
+                    item_id,
+                    output_index,
+                    content_index: 0,
+                    part: OutputPart::Reasoning(part),
+                });
             }
             OutputItem::FunctionCall(call) => {
                 call.status = end;

@@ -189,7 +189,8 @@ impl Store {
 }
 
 fn insert(db: &Connection, response: i64, output: bool, items: &[KeptItem]) -> Result<(), StoreError> {
-    let mut row = db.prepare("INSERT INTO response_items (response, output, position, id, body) VALUES (?, ?, ?, ?, ?)")?;
+    let mut row =
+        db.prepare("INSERT INTO response_items (response, output, position, id, body) VALUES (?, ?, ?, ?, ?)")?;
     for (position, item) in items.iter().enumerate() {
         row.execute((response, output, i64::try_from(position).unwrap_or(i64::MAX), &item.id, &item.body))?;
     }
@@ -213,7 +214,9 @@ fn chain(db: &Connection, owner: &Owner, id: &str, output: bool, limit: u64) -> 
     let wanted = "FROM links JOIN response_items i ON i.response = links.seq WHERE ?5 OR depth > 0 OR NOT i.output";
     let parameters = (id, owner, now(), LINKS, output);
     let size: i64 =
-        db.query_row(&format!("{links} SELECT coalesce(sum(length(i.body)), 0) {wanted}"), parameters, |row| row.get(0))?;
+        db.query_row(&format!("{links} SELECT coalesce(sum(length(i.body)), 0) {wanted}"), parameters, |row| {
+            row.get(0)
+        })?;
     if size.unsigned_abs() > limit {
         return Err(StoreError::TooLarge { limit });
     }
