@@ -9,7 +9,8 @@ use vlgate_media::Resolver;
 use vlgate_openai::ApiError;
 
 use crate::{
-    ServerConfig, State, Store, background, chat, door, health, models, openapi, page, rate, reply::refuse, responses,
+    ServerConfig, State, Store, background, batches, chat, completions, door, files, health, models, openapi, page,
+    rate, reply::refuse, responses, tokens,
 };
 
 /// Serves until SIGTERM or SIGINT; requests that run may finish within 30 seconds.
@@ -67,12 +68,25 @@ pub fn routes(cfg: &mut web::ServiceConfig, state: &web::Data<State>) {
             .service(only(&format!("{prefix}/responses/input_tokens"), web::post().to(responses::input_tokens)))
             .service(only(&format!("{prefix}/responses/{{id}}/cancel"), web::post().to(responses::cancel)))
             .service(only(&format!("{prefix}/responses/{{id}}/input_items"), web::get().to(responses::input_items)))
-            .service(
-                web::resource(format!("{prefix}/responses/{{id}}"))
-                    .route(web::get().to(responses::retrieve))
-                    .route(web::delete().to(responses::delete))
-                    .default_service(web::to(wrong_method)),
-            )
+            .service(two(
+                &format!("{prefix}/responses/{{id}}"),
+                web::get().to(responses::retrieve),
+                web::delete().to(responses::delete),
+            ))
+            .service(only(&format!("{prefix}/chat/completions/input_tokens"), web::post().to(tokens::count)))
+            .service(only(&format!("{prefix}/tokenize"), web::post().to(tokens::tokenize)))
+            .service(only(&format!("{prefix}/detokenize"), web::post().to(tokens::detokenize)))
+            .service(only(&format!("{prefix}/completions"), web::post().to(completions::create)))
+            .service(two(&format!("{prefix}/files"), web::get().to(files::list), web::post().to(files::create)))
+            .service(only(&format!("{prefix}/files/{{id}}/content"), web::get().to(files::content)))
+            .service(two(
+                &format!("{prefix}/files/{{id}}"),
+                web::get().to(files::retrieve),
+                web::delete().to(files::delete),
+            ))
+            .service(two(&format!("{prefix}/batches"), web::get().to(batches::list), web::post().to(batches::create)))
+            .service(only(&format!("{prefix}/batches/{{id}}"), web::get().to(batches::retrieve)))
+            .service(only(&format!("{prefix}/batches/{{id}}/cancel"), web::post().to(batches::cancel)))
             .service(only(&format!("{prefix}/models"), web::get().to(models::list)))
             .service(only(&format!("{prefix}/models/"), web::get().to(models::list)))
             .service(only(&format!("{prefix}/models/{{id:.+}}"), web::get().to(models::retrieve)));
@@ -92,6 +106,11 @@ pub fn routes(cfg: &mut web::ServiceConfig, state: &web::Data<State>) {
 /// A resource with one method; any other gets 405 in OpenAI's shape.
 fn only(path: &str, route: actix_web::Route) -> actix_web::Resource {
     web::resource(path).route(route).default_service(web::to(wrong_method))
+}
+
+/// The same with two methods.
+fn two(path: &str, one: actix_web::Route, other: actix_web::Route) -> actix_web::Resource {
+    only(path, one).route(other)
 }
 
 async fn unknown(request: HttpRequest) -> HttpResponse {

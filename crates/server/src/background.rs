@@ -1,11 +1,11 @@
-//! What runs beside the requests: the store is swept.
+//! What runs beside the requests: batches, and the store is swept.
 
 use std::time::Duration;
 
 use actix_web::web;
 
 use crate::{
-    State,
+    State, batches,
     store::{Lock, now},
 };
 
@@ -17,6 +17,10 @@ const TURN: Duration = Duration::from_secs(2);
 /// Runs until the server ends; does nothing while another server on the same folder does it.
 pub async fn run(state: web::Data<State>) {
     let _lock = lock(&state).await;
+    tokio::join!(batches::run(state.clone()), sweep(&state));
+}
+
+async fn sweep(state: &State) {
     loop {
         if let Err(error) = state.store.sweep(now()).await {
             tracing::error!("the store could not be swept: {error}");

@@ -13,7 +13,7 @@ use vlgate_openai::{
     chat::{AnswerFormat, FunctionDefinition, ProcessorOptions, ToolChoice},
 };
 
-use crate::{State, reply};
+use crate::{State, files, reply, store::Owner};
 
 /// Pictures of one request that are fetched and decoded at once.
 const AT_ONCE: usize = 8;
@@ -54,13 +54,42 @@ pub enum Piece<'a> {
 /// A picture that a request names.
 #[derive(Debug)]
 pub struct Shown<'a> {
-    /// `data:` or `http(s)`.
-    pub url: &'a str,
+    pub origin: Origin<'a>,
     pub sizing: Sizing,
     /// Where in the request the picture is: `messages[0].content[1].image_url`.
     pub path: String,
-    /// And where in it its URL is: `.url`.
+    /// And where in it its URL or the file's id is: `.url`.
     pub field: &'static str,
+}
+
+/// Where a picture's bytes are.
+#[derive(Debug, Clone, Copy)]
+pub enum Origin<'a> {
+    /// In a `data:` URL, or behind an `http(s)` one.
+    Url(&'a str),
+    /// In an uploaded file, by its id.
+    File(&'a str),
+}
+
+impl Shown<'_> {
+    /// The picture at the size that the model sees.
+    async fn picture(&self, state: &State, owner: &Owner, spec: &VisionSpec) -> Result<Picture, ApiError> {
+        let path = format!("{}{}", self.path, self.field);
+        let id = match self.origin {
+            Origin::Url(url) => {
+                let picture = state.resolver.image(ImageSource { url }, spec, &self.sizing).await;
+                return picture.map_err(|e| reply::media(&e, path));
+            }
+            Origin::File(id) => id,
+        };
+        let file = files::resolve(state, owner, id, state.resolver.image_limit() as u64, &path).await?;
+        if !file.mime.starts_with("image/") {
+            let message = format!("The file '{}' is no image: its type is '{}'.", file.name, file.mime);
+            return Err(ApiError::new(400, "invalid_request_error", "unsupported_content", message).at(path));
+        }
+        let (bytes, _memory) = file.into_bytes();
+        state.resolver.image_bytes(bytes, spec, &self.sizing).await.map_err(|e| reply::media(&e, path))
+    }
 }
 
 impl Draft<'_> {
@@ -68,7 +97,7 @@ impl Draft<'_> {
     ///
     /// # Errors
     /// Too many pictures, a model that takes none, or what is wrong with one of them, with its path.
-    pub async fn resolve(self, state: &State, card: &ModelCard) -> Result<Conversation, ApiError> {
+    pub async fn resolve(self, state: &State, owner: &Owner, card: &ModelCard) -> Result<Conversation, ApiError> {
         let wanted: Vec<&Shown<'_>> = self.messages.iter().flat_map(|m| &m.parts).filter_map(Piece::image).collect();
         let most = state.config.images_per_request;
         if let Some(beyond) = wanted.get(most) {
@@ -82,15 +111,10 @@ impl Draft<'_> {
             }
             (spec, _) => spec.unwrap_or(VisionSpec::QWEN3_VL),
         };
-        let mut pictures: Vec<Arc<Picture>> = stream::iter(wanted)
-            .map(|shown| async move {
-                let picture = state.resolver.image(ImageSource { url: shown.url }, &spec, &shown.sizing).await;
-                picture.map(Arc::new).map_err(|e| reply::media(&e, format!("{}{}", shown.path, shown.field)))
-            })
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
-        pictures.reverse();
+        // Not a stream of closures: those keep the future from being sent to another thread.
+        let each: Vec<_> = wanted.into_iter().map(|shown| shown.picture(state, owner, &spec)).collect();
+        let pictures: Vec<Picture> = stream::iter(each).buffered(AT_ONCE).try_collect().await?;
+        let mut pictures: Vec<Arc<Picture>> = pictures.into_iter().rev().map(Arc::new).collect();
         let messages = self.messages.into_iter().map(|said| message(said, &mut pictures)).collect();
         Ok(Conversation { messages, tools: self.tools, template: self.template })
     }

@@ -3,9 +3,12 @@
 
 mod app;
 mod background;
+mod batches;
 mod body;
 mod chat;
+mod completions;
 mod door;
+mod files;
 mod health;
 mod intake;
 mod models;
@@ -17,6 +20,7 @@ mod responses;
 mod sse;
 mod state;
 mod store;
+mod tokens;
 
 pub use app::{listen, routes, serve};
 pub use openapi::specification;

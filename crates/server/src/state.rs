@@ -14,6 +14,7 @@ use vlgate_media::Resolver;
 use vlgate_openai::ApiError;
 
 use crate::{
+    batches::Turns,
     responses::Tasks,
     store::{Store, StoreConfig},
 };
@@ -35,6 +36,8 @@ pub struct ServerConfig {
     pub bodies_in_flight_bytes: usize,
     /// Pictures in one request.
     pub images_per_request: usize,
+    /// Requests of batches that are answered at once.
+    pub batch_requests_at_once: usize,
     /// Files, batches and what else outlives a request.
     pub store: StoreConfig,
 }
@@ -49,6 +52,7 @@ impl Default for ServerConfig {
             body_bytes: 64 << 20,
             bodies_in_flight_bytes: 512 << 20,
             images_per_request: 64,
+            batch_requests_at_once: 4,
             store: StoreConfig::default(),
         }
     }
@@ -64,6 +68,8 @@ pub struct State {
     pub resolver: Arc<Resolver>,
     /// What outlives a request.
     pub store: Store,
+    /// When requests of batches may go.
+    pub(crate) batches: Turns,
     /// Responses that are made in the background, here.
     pub(crate) tasks: Tasks,
     /// Memory for files that requests name, in MiB, and how much there is in all.
@@ -85,6 +91,7 @@ impl State {
         Self {
             file_memory: Arc::new(Semaphore::new(file_units as usize)),
             file_units,
+            batches: Turns::new(config.batch_requests_at_once),
             config,
             engine,
             resolver,

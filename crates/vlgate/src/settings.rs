@@ -120,6 +120,7 @@ pub struct Limits {
     pub body_bytes: usize,
     pub bodies_in_flight_bytes: usize,
     pub images_per_request: usize,
+    pub batch_requests_at_once: usize,
 }
 
 /// `[media]`.
@@ -149,7 +150,12 @@ impl Default for Store {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: 64 << 20, bodies_in_flight_bytes: 512 << 20, images_per_request: 64 }
+        Self {
+            body_bytes: 64 << 20,
+            bodies_in_flight_bytes: 512 << 20,
+            images_per_request: 64,
+            batch_requests_at_once: 4,
+        }
     }
 }
 

@@ -154,6 +154,7 @@ fn part(p: &Part, role: &str, path: &str) -> Checked {
         "refusal" if p.refusal.is_none() => Err(missing(&format!("{path}.refusal"))),
         "image_url" => image(p, path),
         "input_audio" => Err(unsupported(path, "is sound, which this family of models does not hear.")),
+        "file" if p.file_id().is_some() => Ok(()),
         "file" => Err(not_yet(p, path)),
         _ => Ok(()),
     }
@@ -161,6 +162,17 @@ fn part(p: &Part, role: &str, path: &str) -> Checked {
 
 fn image(p: &Part, path: &str) -> Checked {
     let Some(image) = &p.image_url else { return Err(missing(&format!("{path}.image_url"))) };
+    match (image.url.is_empty(), &image.file_id) {
+        (true, None) => return Err(missing(&format!("{path}.image_url.url"))),
+        (false, Some(_)) => {
+            let param = format!("{path}.image_url.file_id");
+            return Err(ApiError::invalid(
+                &param,
+                format!("Invalid '{param}': 'url' and 'file_id' cannot both be given."),
+            ));
+        }
+        _ => {}
+    }
     one_of(&format!("{path}.image_url.detail"), image.detail.as_deref(), &["low", "high", "auto"])?;
     for (min, max, at) in [
         (image.min_pixels, image.max_pixels, format!("{path}.image_url")),

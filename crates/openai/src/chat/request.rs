@@ -269,8 +269,12 @@ pub struct Part {
 #[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
 pub struct ImageUrl {
     /// `https:`, `http:` or `data:`.
-    #[schema(format = "uri")]
+    #[serde(default)]
+    #[schema(required, format = "uri")]
     pub url: String,
+    /// An uploaded file in place of a URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_id: Option<String>,
     /// How much of the picture the model sees; `auto` where it is left out.
     #[schema(nullable = false, value_type = Option<shapes::Detail>)]
     pub detail: Option<String>,
@@ -324,6 +328,14 @@ pub struct FunctionCall {
     pub name: String,
     /// JSON text.
     pub arguments: String,
+}
+
+impl Part {
+    /// The uploaded file that a `file` part names.
+    #[must_use]
+    pub fn file_id(&self) -> Option<&str> {
+        self.file.as_ref()?.get("file_id")?.as_str()
+    }
 }
 
 impl ChatRequest {

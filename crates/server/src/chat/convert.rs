@@ -6,7 +6,7 @@ use vlgate_openai::{
     chat::{self, ChatRequest, Content, ProcessorOptions},
 };
 
-use crate::intake::{self, Draft, Piece, Said, Shown};
+use crate::intake::{self, Draft, Origin, Piece, Said, Shown};
 
 /// The conversation, its pictures still to be taken in.
 ///
@@ -57,12 +57,21 @@ fn message<'a>(m: &'a chat::Message, path: &str, all: Option<&ProcessorOptions>)
 
 /// Bounds of the picture itself go before those of its part, and those before the request's.
 fn piece<'a>(part: &'a chat::Part, path: &str, all: Option<&ProcessorOptions>) -> Option<Piece<'a>> {
+    if let ("file", Some(id)) = (part.kind.as_str(), part.file_id()) {
+        let sizing = intake::sizing(None, (part.min_pixels, part.max_pixels), all);
+        let shown = Shown { origin: Origin::File(id), sizing, path: format!("{path}.file"), field: ".file_id" };
+        return Some(Piece::Image(shown));
+    }
     let Some(image) = part.image_url.as_ref().filter(|_| part.kind == "image_url") else {
         return part.text.as_deref().or(part.refusal.as_deref()).map(Piece::Text);
     };
     let own = (image.min_pixels.or(part.min_pixels), image.max_pixels.or(part.max_pixels));
     let sizing = intake::sizing(image.detail.as_deref(), own, all);
-    Some(Piece::Image(Shown { url: &image.url, sizing, path: format!("{path}.image_url"), field: ".url" }))
+    let (origin, field) = match &image.file_id {
+        Some(id) => (Origin::File(id), ".file_id"),
+        None => (Origin::Url(&image.url), ".url"),
+    };
+    Some(Piece::Image(Shown { origin, sizing, path: format!("{path}.image_url"), field }))
 }
 
 /// One job a choice; with a seed, each choice has its own.

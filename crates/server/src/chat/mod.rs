@@ -7,16 +7,20 @@ mod stream;
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures::future::try_join_all;
+use vlgate_engine::{Conversation, EventStream, ModelCard};
 use vlgate_openai::{
     ApiError, ErrorResponse,
     chat::{ChatRequest, Chunk, Completion},
 };
+
+pub use answer::fingerprint;
 
 use crate::{
     State,
     body::{self, Answer, Body},
     rate::Stopwatch,
     reply,
+    store::Owner,
 };
 
 /// Creates a chat completion.
@@ -41,11 +45,7 @@ async fn respond(state: &web::Data<State>, body: &Body) -> Answer {
     let stopwatch = Stopwatch::start(state);
     let request = ChatRequest::parse(&body.bytes)?;
     let card = state.model(&request.model)?;
-    fits_queue(state, &request)?;
-    let conversation = convert::draft(&request)?.resolve(state, &card).await?;
-    let jobs = convert::jobs(&card, &request, &conversation, &body.id)?;
-    let started = try_join_all(jobs.into_iter().map(|job| state.engine.generate(job))).await;
-    let streams = started.map_err(|e| in_request(reply::engine(&e), &request))?;
+    let streams = start(state, &body.owner, &card, &request, &body.id).await?;
     let head = answer::Head::new(&request);
     if request.stream == Some(true) {
         let note = format!("model={} stream", card.id);
@@ -55,6 +55,48 @@ async fn respond(state: &web::Data<State>, body: &Body) -> Answer {
     let usage = completion.usage.clone().unwrap_or_default();
     let note = format!("model={} prompt={} completion={}", card.id, usage.prompt_tokens, usage.completion_tokens);
     Ok((HttpResponse::Ok().json(completion), note))
+}
+
+/// The whole answer to a body, for a batch.
+///
+/// # Errors
+/// As a client would see them.
+pub async fn complete(state: &State, owner: &Owner, id: &str, body: &[u8]) -> Result<Completion, ApiError> {
+    let request = ChatRequest::parse(body)?;
+    if request.stream == Some(true) {
+        return Err(ApiError::invalid("stream", "Invalid 'stream': a batch has no streams."));
+    }
+    let card = state.model(&request.model)?;
+    let streams = start(state, owner, &card, &request, id).await?;
+    answer::collect(streams, answer::Head::new(&request)).await
+}
+
+/// The conversation that a request's prompt is made of, the same whether it is answered or counted.
+///
+/// # Errors
+/// What is wrong with one of its pictures, with its path.
+pub async fn understand(
+    state: &State,
+    owner: &Owner,
+    card: &ModelCard,
+    request: &ChatRequest,
+) -> Result<Conversation, ApiError> {
+    convert::draft(request)?.resolve(state, owner, card).await
+}
+
+/// One job a choice.
+async fn start(
+    state: &State,
+    owner: &Owner,
+    card: &ModelCard,
+    request: &ChatRequest,
+    id: &str,
+) -> Result<Vec<EventStream>, ApiError> {
+    fits_queue(state, request)?;
+    let conversation = understand(state, owner, card, request).await?;
+    let jobs = convert::jobs(card, request, &conversation, id)?;
+    let started = try_join_all(jobs.into_iter().map(|job| state.engine.generate(job))).await;
+    started.map_err(|e| in_request(reply::engine(&e), request))
 }
 
 /// More answers than the engine can ever hold at once would be refused for ever, and sent again for ever.

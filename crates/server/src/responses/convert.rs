@@ -7,7 +7,7 @@ use vlgate_openai::{
     responses::{Item, Part, ResponseRequest, Tool},
 };
 
-use crate::intake::{self, Draft, Piece, Said, Shown};
+use crate::intake::{self, Draft, Origin, Piece, Said, Shown};
 
 /// An item, and where the request names it.
 #[derive(Debug)]
@@ -109,9 +109,14 @@ fn pieces<'a>(content: &'a TextOr<Part>, path: &str, all: Option<&ProcessorOptio
 }
 
 fn piece<'a>(part: &'a Part, path: &str, all: Option<&ProcessorOptions>) -> Option<Piece<'a>> {
-    if let ("input_image", Some(url)) = (part.kind.as_str(), &part.image_url) {
+    let origin = match (part.kind.as_str(), &part.image_url, &part.file_id) {
+        ("input_image", Some(url), _) => Some((Origin::Url(url), ".image_url")),
+        ("input_image", None, Some(id)) => Some((Origin::File(id), ".file_id")),
+        _ => None,
+    };
+    if let Some((origin, field)) = origin {
         let sizing = intake::sizing(part.detail.as_deref(), (part.min_pixels, part.max_pixels), all);
-        return Some(Piece::Image(Shown { url, sizing, path: path.to_owned(), field: ".image_url" }));
+        return Some(Piece::Image(Shown { origin, sizing, path: path.to_owned(), field }));
     }
     part.text.as_deref().or(part.refusal.as_deref()).map(Piece::Text)
 }

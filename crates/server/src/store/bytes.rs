@@ -18,8 +18,8 @@ pub struct Incoming {
     path: PathBuf,
     file: File,
     bytes: u64,
-    /// Bytes that the store has for this and other files that arrive now.
-    room: u64,
+    /// Bytes that the store has for this and other files that arrive now; `None` for bytes that are only moved.
+    room: Option<u64>,
     limit: u64,
 }
 
@@ -29,17 +29,21 @@ impl Store {
     /// # Errors
     /// [`StoreError::Io`].
     pub async fn incoming(&self) -> Result<Incoming, StoreError> {
-        self.incoming_within(self.config().file_bytes).await
+        let total = self.config().total_bytes;
+        let room = self.run(move |db| Ok(total.saturating_sub(used(db)?))).await?;
+        self.begin(self.config().file_bytes, Some(room)).await
     }
 
-    /// Begins a file of at most `limit` bytes.
+    /// Begins a file of bytes that the store holds already, in rows that go once the file is there: no limit is asked.
     ///
     /// # Errors
     /// [`StoreError::Io`].
-    pub async fn incoming_within(&self, limit: u64) -> Result<Incoming, StoreError> {
+    pub async fn incoming_moved(&self) -> Result<Incoming, StoreError> {
+        self.begin(u64::MAX, None).await
+    }
+
+    async fn begin(&self, limit: u64, room: Option<u64>) -> Result<Incoming, StoreError> {
         let path = self.folder().join(ARRIVING).join(new_id(""));
-        let total = self.config().total_bytes;
-        let room = self.run(move |db| Ok(total.saturating_sub(used(db)?))).await?;
         let file = File::create_new(&path).await?;
         Ok(Incoming { store: self.clone(), path, file, bytes: 0, room, limit })
     }
@@ -62,7 +66,7 @@ impl Incoming {
         }
         let arriving = self.store.0.arriving.fetch_add(more, Ordering::AcqRel) + more;
         self.bytes += more;
-        if arriving > self.room {
+        if self.room.is_some_and(|room| arriving > room) {
             return Err(StoreError::Full { limit: self.store.config().total_bytes });
         }
         Ok(self.file.write_all(chunk).await?)
@@ -72,6 +76,11 @@ impl Incoming {
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Whether its bytes count in the store's limit.
+    pub(super) const fn counts(&self) -> bool {
+        self.room.is_some()
     }
 
     /// Puts the complete file where `id`'s bytes belong.

@@ -75,7 +75,8 @@ impl Store {
             mime: file.mime,
         };
         incoming.put(&row.id).await?;
-        let (limit, kept, path) = (self.config().total_bytes, row.clone(), self.path_of(&row.id));
+        let limit = if incoming.counts() { self.config().total_bytes } else { u64::MAX };
+        let (kept, path) = (row.clone(), self.path_of(&row.id));
         let done = self.run(move |db| insert(db, &kept, limit)).await;
         if done.is_err() {
             let _ = tokio::fs::remove_file(path).await;

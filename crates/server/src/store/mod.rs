@@ -7,6 +7,7 @@
 //! Two servers on one folder are safe: the database is in WAL mode and waits for its turn, files are written beside
 //! their place and then renamed, and only one of them runs what runs in the background (see [`Lock`]).
 
+mod batches;
 mod bytes;
 mod error;
 mod files;
@@ -26,6 +27,7 @@ use std::{
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::Mutex;
 
+pub use batches::{BatchRow, Finished};
 pub use bytes::Incoming;
 pub use error::StoreError;
 pub use files::{FileRow, NewFile};

@@ -8,7 +8,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// The steps from an empty database on.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
 CREATE TABLE files (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -52,10 +52,35 @@ CREATE TRIGGER responses_gone AFTER DELETE ON responses BEGIN
     DELETE FROM response_items WHERE response = OLD.seq;
 END;
 ",
+    "
+CREATE TABLE batches (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    expires INTEGER,
+    over INTEGER NOT NULL,
+    output_seconds INTEGER,
+    json TEXT NOT NULL
+);
+CREATE INDEX batches_of_owner ON batches (owner, seq);
+CREATE INDEX batches_ending ON batches (expires);
+CREATE INDEX batches_open ON batches (seq) WHERE NOT over;
+CREATE TABLE batch_lines (
+    batch INTEGER NOT NULL,
+    line INTEGER NOT NULL,
+    good INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (batch, line)
+);
+CREATE TRIGGER batches_gone AFTER DELETE ON batches BEGIN
+    DELETE FROM batch_lines WHERE batch = OLD.seq;
+END;
+",
 ];
 
 /// Tables whose rows end. Files are not among them: their bytes have to go with the row.
-pub const EXPIRING: [&str; 1] = ["responses"];
+pub const EXPIRING: [&str; 2] = ["responses", "batches"];
 
 /// Takes the steps that were not taken yet.
 ///

@@ -74,8 +74,10 @@ async fn what_has_ended_is_not_seen_and_then_swept() {
 async fn limits_hold_for_one_file_and_for_all() {
     let (store, path) = temporary();
     let owner = Owner::default();
-    let mut small = store.incoming_within(3).await.unwrap();
-    assert!(matches!(small.write(b"1234").await, Err(StoreError::TooLarge { limit: 3 })));
+    let tight = StoreConfig { path: Some(path.clone()), file_bytes: 3, ..StoreConfig::default() };
+    let mut small = Store::open(tight).unwrap().incoming().await.unwrap();
+    small.write(b"123").await.unwrap();
+    assert!(matches!(small.write(b"4").await, Err(StoreError::TooLarge { limit: 3 })));
     drop(small);
     let half = vec![0u8; 400 << 10];
     keep(&store, &owner, &half, None).await.unwrap();
@@ -87,7 +89,18 @@ async fn limits_hold_for_one_file_and_for_all() {
     keep(&store, &owner, &half, None).await.unwrap();
     assert!(matches!(keep(&store, &owner, &half, None).await, Err(StoreError::Full { .. })));
     assert!(matches!(store.room(half.len() as u64).await, Err(StoreError::Full { .. })));
-    assert_eq!(everything(&path), 2, "what was refused is gone");
+    // What is only moved was counted before.
+    let mut moved = store.incoming_moved().await.unwrap();
+    moved.write(&half).await.unwrap();
+    let new = NewFile {
+        owner: owner.clone(),
+        name: "o".into(),
+        purpose: "batch_output".into(),
+        mime: String::new(),
+        seconds: None,
+    };
+    store.keep(moved, new).await.unwrap();
+    assert_eq!(everything(&path), 3, "what was refused is gone");
     std::fs::remove_dir_all(path).unwrap();
 }
 
