@@ -192,7 +192,7 @@ def test_a_count_is_what_the_usage_says(client, messages):
         usage = client.chat.completions.create(**request).usage
         count = client.post("/chat/completions/input_tokens", body=request, cast_to=object)
         assert count["input_tokens"] == usage.prompt_tokens
-        assert count["input_tokens_details"]["image_tokens"] == usage.prompt_tokens_details.model_extra["image_tokens"]
+        assert count["input_tokens_details"]["image_tokens"] == usage.prompt_tokens_details.image_tokens
         shown = client.post("/tokenize", body=request, cast_to=object)
         assert shown["count"] == len(shown["tokens"]) == usage.prompt_tokens
 

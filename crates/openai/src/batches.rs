@@ -182,7 +182,7 @@ pub struct BatchError {
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 pub struct BatchErrors {
     /// `list`.
-    #[schema(required = false)]
+    #[schema(required = false, value_type = String)]
     pub object: ListKind,
     /// The first ones.
     #[schema(required = false)]
