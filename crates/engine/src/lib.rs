@@ -13,6 +13,7 @@ pub mod native;
 mod ordered;
 mod pads;
 mod prompt;
+mod raw;
 mod runtime;
 mod sampler;
 mod several;

@@ -61,6 +61,11 @@ pub trait Runtime: Send + Sync {
     /// How busy it is.
     fn load(&self) -> Load;
 
+    /// Whether the prompt is computed from [`Prepared::text`], tokenised once more, and not from [`Prepared::tokens`].
+    fn reads_text(&self) -> bool {
+        false
+    }
+
     /// Whether [`Prepared::clips`] are computed, frame pair by frame pair.
     fn takes_video(&self) -> bool {
         false

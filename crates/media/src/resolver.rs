@@ -72,6 +72,29 @@ impl Resolver {
         sizing: &Sizing,
     ) -> Result<Picture, MediaError> {
         let encoded = self.encoded(source.url.trim()).await?;
+        self.sized(encoded, spec, sizing).await
+    }
+
+    /// The same of a picture's encoded bytes, where they are here already.
+    ///
+    /// # Errors
+    /// [`MediaError`].
+    pub async fn image_bytes(&self, bytes: Vec<u8>, spec: &VisionSpec, sizing: &Sizing) -> Result<Picture, MediaError> {
+        let (limit, pixels) = (self.image_bytes, self.image_pixels);
+        if bytes.len() > limit {
+            return Err(MediaError::FileTooLarge(limit >> 20));
+        }
+        let encoded = blocking(move || encoded(bytes, pixels)).await?;
+        self.sized(encoded, spec, sizing).await
+    }
+
+    /// Bytes of one encoded picture, at the most.
+    #[must_use]
+    pub const fn image_limit(&self) -> usize {
+        self.image_bytes
+    }
+
+    async fn sized(&self, encoded: Encoded, spec: &VisionSpec, sizing: &Sizing) -> Result<Picture, MediaError> {
         let (min, max) = sizing.bounds(spec);
         let factor = spec.factor();
         let Header { width, height, .. } = encoded.header;
@@ -103,10 +126,7 @@ impl Resolver {
     /// The bytes behind a URL, hashed, with what their header says.
     async fn encoded(&self, url: &str) -> Result<Encoded, MediaError> {
         let (limit, pixels) = (self.image_bytes, self.image_pixels);
-        let read = move |bytes: Vec<u8>| {
-            let header = decode::header(&bytes, pixels)?;
-            Ok(Encoded { hash: Sha256::digest(&bytes).into(), header, bytes })
-        };
+        let read = move |bytes| encoded(bytes, pixels);
         match url.split_at_checked(5) {
             Some((scheme, rest)) if scheme.eq_ignore_ascii_case("data:") => {
                 data_url::within(rest, limit)?;
@@ -119,6 +139,11 @@ impl Resolver {
             }
         }
     }
+}
+
+fn encoded(bytes: Vec<u8>, pixels: u64) -> Result<Encoded, MediaError> {
+    let header = decode::header(&bytes, pixels)?;
+    Ok(Encoded { hash: Sha256::digest(&bytes).into(), header, bytes })
 }
 
 /// Work that would hold up the other requests of this thread.

@@ -11,7 +11,7 @@ use vlgate_engine::{Engine, ModelCard, ModelDir};
 use vlgate_media::{MediaConfig, Resolver};
 use vlgate_server::ServerConfig;
 
-use crate::{hub, runtime, settings::Settings};
+use crate::{data, hub, runtime, settings::Settings};
 
 /// Runs until a signal ends it.
 ///
@@ -100,6 +100,8 @@ fn server_config(settings: &Settings, id: &str) -> ServerConfig {
         body_bytes: settings.limits.body_bytes,
         bodies_in_flight_bytes: settings.limits.bodies_in_flight_bytes,
         images_per_request: settings.limits.images_per_request,
+        batch_requests_at_once: settings.limits.batch_requests_at_once,
+        store: data::store(&settings.store),
     }
 }
 
@@ -113,9 +115,14 @@ mod tests {
         settings.limits.body_bytes = 1;
         settings.limits.bodies_in_flight_bytes = 2;
         settings.limits.images_per_request = 3;
+        settings.limits.batch_requests_at_once = 5;
+        settings.store.path = "/nowhere".into();
+        settings.store.days = 4;
         settings.aliases.insert("gpt-4o".into(), String::new());
         let config = server_config(&settings, "own");
         assert_eq!((config.body_bytes, config.bodies_in_flight_bytes, config.images_per_request), (1, 2, 3));
+        assert_eq!(config.batch_requests_at_once, 5);
+        assert_eq!((config.store.path, config.store.days), (Some("/nowhere".into()), 4));
         assert_eq!(config.aliases.get("gpt-4o").map(String::as_str), Some("own"));
     }
 }

@@ -61,6 +61,9 @@ pub struct ServeFlags {
     /// A host:port or CIDR that pictures may be fetched from although it is private; may be repeated
     #[arg(long)]
     pub allow_host: Vec<String>,
+    /// Folder of uploaded files and batches [default: the user's data folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
     /// Configuration file
     #[arg(long)]
     pub config: Option<PathBuf>,
@@ -146,6 +149,7 @@ pub struct Settings {
     pub aliases: BTreeMap<String, String>,
     pub limits: Limits,
     pub media: Media,
+    pub store: Store,
 }
 
 /// `[limits]`.
@@ -156,6 +160,7 @@ pub struct Limits {
     pub body_bytes: usize,
     pub bodies_in_flight_bytes: usize,
     pub images_per_request: usize,
+    pub batch_requests_at_once: usize,
 }
 
 /// `[media]`.
@@ -166,9 +171,31 @@ pub struct Media {
     pub allow_hosts: Vec<String>,
 }
 
+/// `[store]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Store {
+    pub path: String,
+    pub days: u32,
+    pub file_bytes: u64,
+    pub total_bytes: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { path: String::new(), days: 30, file_bytes: 512 << 20, total_bytes: 10 << 30 }
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: 64 << 20, bodies_in_flight_bytes: 512 << 20, images_per_request: 64 }
+        Self {
+            body_bytes: 64 << 20,
+            bodies_in_flight_bytes: 512 << 20,
+            images_per_request: 64,
+            batch_requests_at_once: 4,
+        }
     }
 }
 
@@ -196,6 +223,7 @@ impl Default for Settings {
             aliases: BTreeMap::new(),
             limits: Limits::default(),
             media: Media::default(),
+            store: Store::default(),
         }
     }
 }
@@ -228,6 +256,7 @@ impl Settings {
         set(&mut s.packed_cache, flags.packed_cache);
         s.adapters.extend(flags.adapter);
         s.media.allow_hosts.extend(flags.allow_host);
+        set(&mut s.store.path, flags.data.map(|folder| folder.to_string_lossy().into_owned()));
         if !flags.api_key.is_empty() {
             s.api_keys = flags.api_key;
         }

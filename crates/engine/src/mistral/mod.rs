@@ -99,6 +99,10 @@ impl Runtime for MistralRuntime {
         Ok(receiver)
     }
 
+    fn reads_text(&self) -> bool {
+        true
+    }
+
     fn load(&self) -> Load {
         let s = &self.shared;
         let since = Duration::from_millis(s.last_step.load(Ordering::Relaxed));

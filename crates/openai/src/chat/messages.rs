@@ -1,13 +1,10 @@
 //! Whether messages are what their roles and part types ask for, and whether tool results belong to calls.
 
-use super::{
-    Content, Message, Part,
-    format::name_fits,
-    validate::{clip, one_of},
+use super::{Content, Message, Part, format::name_fits};
+use crate::{
+    ApiError,
+    check::{Checked, clip, missing, one_of, unsupported_value as unsupported},
 };
-use crate::ApiError;
-
-type Checked = Result<(), ApiError>;
 
 /// Checks each message, then the order of calls and results.
 ///
@@ -157,6 +154,7 @@ fn part(p: &Part, role: &str, path: &str) -> Checked {
         "refusal" if p.refusal.is_none() => Err(missing(&format!("{path}.refusal"))),
         "image_url" => image(p, path),
         "input_audio" => Err(unsupported(path, "is sound, which this family of models does not hear.")),
+        "file" if p.file_id().is_some() => Ok(()),
         "file" => Err(not_yet(p, path)),
         _ => Ok(()),
     }
@@ -164,6 +162,17 @@ fn part(p: &Part, role: &str, path: &str) -> Checked {
 
 fn image(p: &Part, path: &str) -> Checked {
     let Some(image) = &p.image_url else { return Err(missing(&format!("{path}.image_url"))) };
+    match (image.url.is_empty(), &image.file_id) {
+        (true, None) => return Err(missing(&format!("{path}.image_url.url"))),
+        (false, Some(_)) => {
+            let param = format!("{path}.image_url.file_id");
+            return Err(ApiError::invalid(
+                &param,
+                format!("Invalid '{param}': 'url' and 'file_id' cannot both be given."),
+            ));
+        }
+        _ => {}
+    }
     one_of(&format!("{path}.image_url.detail"), image.detail.as_deref(), &["low", "high", "auto"])?;
     for (min, max, at) in [
         (image.min_pixels, image.max_pixels, format!("{path}.image_url")),
@@ -189,16 +198,6 @@ pub fn pixels(min: Option<u64>, max: Option<u64>, path: &str) -> Checked {
 fn not_yet(p: &Part, path: &str) -> ApiError {
     let message = format!("Content parts of the type '{}' are not supported by this server yet.", p.kind);
     ApiError::new(400, "invalid_request_error", "unsupported_content", message).at(path)
-}
-
-fn unsupported(path: &str, why: &str) -> ApiError {
-    ApiError::new(400, "invalid_request_error", "unsupported_value", format!("Unsupported value: '{path}' {why}"))
-        .at(path)
-}
-
-fn missing(param: &str) -> ApiError {
-    let message = format!("Missing required parameter: '{param}'.");
-    ApiError::new(400, "invalid_request_error", "missing_required_parameter", message).at(param)
 }
 
 #[cfg(test)]

@@ -10,6 +10,8 @@ mod tools;
 mod validate;
 
 pub use format::{AnswerFormat, Asked};
+pub(crate) use format::{bad_name, checked, name_fits};
+pub(crate) use messages::pixels;
 pub use request::{
     ChatRequest, Content, FunctionCall, FunctionDefinition, ImageUrl, Message, Part, ProcessorOptions, ProcessorSize,
     StreamOptions, StructuredOutputs, Tool, ToolCall,
@@ -20,3 +22,4 @@ pub use response::{
     ResponseToolCall, TokenLogprob, TopLogprob, Usage,
 };
 pub use tools::ToolChoice;
+pub(crate) use tools::{MOST as MOST_TOOLS, parameters, unknown_mode};

@@ -3,13 +3,8 @@
 //! Messages and parts are read flat, whatever their role or type, so that an error can name its path; which fields
 //! belong to which role is [`super::shapes`]' for readers and validation's for requests.
 
-use std::fmt;
-
 use indexmap::IndexMap;
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{self, SeqAccess, Visitor, value::SeqAccessDeserializer},
-};
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
@@ -250,41 +245,7 @@ impl Message {
 }
 
 /// A message's content.
-#[derive(Debug, Clone, Default)]
-pub enum Content {
-    /// null, or left out.
-    #[default]
-    None,
-    /// One text.
-    Text(String),
-    /// Parts.
-    Parts(Vec<Part>),
-}
-
-impl<'de> Deserialize<'de> for Content {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Content;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or an array of content parts")
-            }
-            fn visit_unit<E: de::Error>(self) -> Result<Content, E> {
-                Ok(Content::None)
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Content, E> {
-                Ok(Content::Text(text.to_owned()))
-            }
-            fn visit_string<E: de::Error>(self, text: String) -> Result<Content, E> {
-                Ok(Content::Text(text))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Content, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(Content::Parts)
-            }
-        }
-        deserializer.deserialize_any(Either)
-    }
-}
+pub type Content = crate::either::TextOr<Part>;
 
 /// A content part, flat: `type` says which of the others must be there (checked by validation, which names the path).
 #[derive(Debug, Clone, Deserialize)]
@@ -308,8 +269,12 @@ pub struct Part {
 #[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
 pub struct ImageUrl {
     /// `https:`, `http:` or `data:`.
-    #[schema(format = "uri")]
+    #[serde(default)]
+    #[schema(required, format = "uri")]
     pub url: String,
+    /// An uploaded file in place of a URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file_id: Option<String>,
     /// How much of the picture the model sees; `auto` where it is left out.
     #[schema(nullable = false, value_type = Option<shapes::Detail>)]
     pub detail: Option<String>,
@@ -363,6 +328,14 @@ pub struct FunctionCall {
     pub name: String,
     /// JSON text.
     pub arguments: String,
+}
+
+impl Part {
+    /// The uploaded file that a `file` part names.
+    #[must_use]
+    pub fn file_id(&self) -> Option<&str> {
+        self.file.as_ref()?.get("file_id")?.as_str()
+    }
 }
 
 impl ChatRequest {

@@ -6,10 +6,7 @@ use std::collections::HashMap;
 
 use serde::Serialize;
 use serde_json::Value;
-use utoipa::{
-    PartialSchema, ToSchema,
-    openapi::{ObjectBuilder, RefOr, Schema, Type},
-};
+use utoipa::ToSchema;
 
 use super::request::{FunctionCall, FunctionDefinition, ImageUrl};
 
@@ -18,21 +15,22 @@ macro_rules! constant {
     ($($name:ident = $text:literal),* $(,)?) => { $(
         pub struct $name;
 
-        impl Serialize for $name {
+        impl serde::Serialize for $name {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
                 serializer.serialize_str($text)
             }
         }
 
-        impl PartialSchema for $name {
-            fn schema() -> RefOr<Schema> {
-                ObjectBuilder::new().schema_type(Type::String).enum_values(Some([$text])).into()
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::String).enum_values(Some([$text])).into()
             }
         }
 
-        impl ToSchema for $name {}
+        impl utoipa::ToSchema for $name {}
     )* };
 }
+pub(crate) use constant;
 
 constant! {
     TextType = "text", ImageType = "image_url", AudioType = "input_audio", FileType = "file", RefusalType = "refusal",
@@ -659,14 +657,15 @@ pub enum RequestMessage {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use serde_json::{Value, json};
+    use utoipa::PartialSchema;
 
     use super::*;
     use crate::chat::ChatRequest;
 
     /// A value that fits a schema, with every property.
-    fn example(schema: &Value, all: &Value) -> Value {
+    pub(crate) fn example(schema: &Value, all: &Value) -> Value {
         if let Some(name) = schema["$ref"].as_str().and_then(|r| r.rsplit('/').next()) {
             return example(&all[name], all);
         }

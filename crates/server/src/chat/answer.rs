@@ -13,7 +13,7 @@ use vlgate_openai::{
     },
 };
 
-use crate::reply;
+use crate::{reply, sse};
 
 /// What completion and chunks share.
 #[derive(Debug, Clone)]
@@ -112,7 +112,7 @@ async fn choice(index: u32, mut events: EventStream, wants: Wants) -> Result<(Ch
             Event::Started { .. } | Event::Reasoning { .. } => {}
         }
     }
-    Err(reply::engine(&engine::EngineError::Failed("the engine ended without a result".into())))
+    Err(reply::engine(&sse::unfinished()))
 }
 
 fn message(text: String, reasoning: String, mut calls: Vec<ResponseToolCall>, functions: bool) -> ResponseMessage {
