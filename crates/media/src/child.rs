@@ -43,7 +43,9 @@ pub fn start(program: &Path, arguments: &[OsString], limits: Limits) -> Result<C
     command
         .args(arguments)
         .env_clear()
-        .envs(["PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR"].iter().filter_map(|n| Some((n, std::env::var_os(n)?))))
+        .envs(
+            ["PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR"].iter().filter_map(|n| Some((n, std::env::var_os(n)?))),
+        )
         .env("LC_ALL", "C.UTF-8")
         .current_dir(std::env::temp_dir())
         .stdin(Stdio::null())
@@ -111,8 +113,18 @@ async fn read(from: Option<impl AsyncRead + Unpin>, most: u64) -> Vec<u8> {
     out
 }
 
+/// Writes to the log what a child complains about, until it ends; nobody waits for it.
+pub fn log_complaints(program: &'static str, from: Option<impl AsyncRead + Unpin + Send + 'static>) {
+    tokio::spawn(async move {
+        let text = complaints(from).await;
+        if !text.is_empty() {
+            tracing::debug!("{program}: {text}");
+        }
+    });
+}
+
 /// The beginning of them; the rest is read and forgotten, so that the child is not held up.
-pub async fn complaints(from: Option<impl AsyncRead + Unpin>) -> String {
+async fn complaints(from: Option<impl AsyncRead + Unpin>) -> String {
     let Some(mut from) = from else { return String::new() };
     let mut out = Vec::new();
     let _ = (&mut from).take(COMPLAINTS).read_to_end(&mut out).await;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use vlgate_engine::{ModelCard, Part};
-use vlgate_media::{Block, FileBytes, MediaError, Medium, PageRange, Reading, Resolver, Sampling, Seen, Sizing, VisionSpec};
+use vlgate_media::{
+    Block, FileBytes, MediaError, Medium, PageRange, Reading, Resolver, Sampling, Seen, Sizing, VisionSpec,
+};
 use vlgate_openai::{
     ApiError,
     chat::{FrameNote, MediaNote, PageNote},
@@ -107,7 +109,8 @@ async fn one(state: &State, card: &ModelCard, item: Item<'_>) -> Result<Taken, A
     let (parts, seen) = match wish {
         Wish::Image { url, sizing } => {
             let source = vlgate_media::ImageSource { url };
-            let got = resolver.image(source, &spec, &sizing).await.map_err(|e| reply::media(&e, format!("{path}.url")))?;
+            let got =
+                resolver.image(source, &spec, &sizing).await.map_err(|e| reply::media(&e, format!("{path}.url")))?;
             (vec![Part::Image(Arc::new(got.what))], got.seen)
         }
         Wish::Video { url, sampling } => {

@@ -110,7 +110,9 @@ fn say_what_is_missing(resolver: &Resolver) {
         tracing::warn!("ffmpeg and ffprobe were not found: clips are refused (Debian, Ubuntu: apt-get install ffmpeg)");
     }
     if !resolver.tools().pdf() {
-        tracing::warn!("poppler's programs were not found: PDFs are refused (Debian, Ubuntu: apt-get install poppler-utils)");
+        tracing::warn!(
+            "poppler's programs were not found: PDFs are refused (Debian, Ubuntu: apt-get install poppler-utils)"
+        );
     }
 }
 
