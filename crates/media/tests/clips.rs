@@ -216,7 +216,10 @@ async fn limits_are_settings() {
     assert_eq!(code(with(MediaConfig { video_bytes: 1000, ..d() }).await), "video_file_too_large");
     assert_eq!(code(with(MediaConfig { video_pixels: 160 * 111, ..d() }).await), "video_too_large");
     assert_eq!(code(with(MediaConfig { read_timeout: Duration::from_millis(1), ..d() }).await), "video_parse_error");
-    assert_eq!(code(with(MediaConfig { child_cpu: Duration::from_secs(60), child_memory: 1 << 20, ..d() }).await), "video_parse_error");
+    assert_eq!(
+        code(with(MediaConfig { child_cpu: Duration::from_secs(60), child_memory: 1 << 20, ..d() }).await),
+        "video_parse_error"
+    );
     let none = with(MediaConfig { tools: Some("/nowhere".into()), ..d() }).await.unwrap_err();
     assert!(none.to_string().contains("apt-get install ffmpeg"), "{none}");
     let many = Sampling { num_frames: Some(769), ..Sampling::default() };
