@@ -18,7 +18,7 @@ use crate::{
     pads::Prompt,
     prompt::leaves_thinking_open,
     raw::text_of,
-    runtime::{Prepared, Runtime},
+    runtime::{Clips, Prepared, Runtime},
     sampler::Sampler,
     speech::Speech,
 };
@@ -46,14 +46,15 @@ impl<R: Runtime> LocalEngine<R> {
             Source::Raw(raw) => return Prompt::raw(&self.model, raw, self.runtime.reads_text()),
         };
         let (images, clips) = pictures(conversation);
-        let video = self.runtime.takes_video() && self.model.video_token.is_some();
-        if !clips.is_empty() && !video {
-            return Err(EngineError::Invalid {
+        match self.runtime.clips() {
+            _ if clips.is_empty() => Prompt::new(&self.model, conversation, images, clips),
+            Clips::Pairs if self.model.video_token.is_some() => Prompt::new(&self.model, conversation, images, clips),
+            Clips::Stills if self.model.video_token.is_some() => Prompt::of_stills(&self.model, conversation),
+            _ => Err(EngineError::Invalid {
                 message: "This model's runtime does not take video.".into(),
                 param: Some("messages".into()),
-            });
+            }),
         }
-        Prompt::new(&self.model, conversation, images, clips)
     }
 
     fn knows(&self, model: &str) -> Result<(), EngineError> {

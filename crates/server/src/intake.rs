@@ -1,22 +1,20 @@
-//! What all skins do alike: a [`Draft`] is what a skin read, in the engine's words but for its pictures; from it comes the
-//! conversation, with every picture at the size that the model sees.
+//! What all skins do alike: a [`Draft`] is what a skin read, in the engine's words but for its pictures, clips and files; from
+//! it comes the conversation, with each of them as the model sees it.
 
-use std::sync::Arc;
-
-use futures::{StreamExt, TryStreamExt, stream};
 use vlgate_engine::{
     Conversation, Format, Message, ModelCard, Part, Role, TemplateOptions, ToolCall, ToolPolicy, ToolSpec,
 };
-use vlgate_media::{Detail, ImageSource, Picture, Sizing, VisionSpec};
+use vlgate_media::{Detail, Sizing};
 use vlgate_openai::{
     ApiError,
-    chat::{AnswerFormat, FunctionDefinition, ProcessorOptions, ToolChoice},
+    chat::{AnswerFormat, FunctionDefinition, MediaNote, ProcessorOptions, ToolChoice},
 };
 
-use crate::{State, files, reply, store::Owner};
-
-/// Pictures of one request that are fetched and decoded at once.
-const AT_ONCE: usize = 8;
+use crate::{
+    State,
+    media::{self, Item},
+    store::Owner,
+};
 
 /// A conversation as a skin read it.
 #[derive(Debug)]
@@ -48,100 +46,59 @@ impl<'a> Said<'a> {
 #[derive(Debug)]
 pub enum Piece<'a> {
     Text(&'a str),
-    Image(Shown<'a>),
-}
-
-/// A picture that a request names.
-#[derive(Debug)]
-pub struct Shown<'a> {
-    pub origin: Origin<'a>,
-    pub sizing: Sizing,
-    /// Where in the request the picture is: `messages[0].content[1].image_url`.
-    pub path: String,
-    /// And where in it its URL or the file's id is: `.url`.
-    pub field: &'static str,
-}
-
-/// Where a picture's bytes are.
-#[derive(Debug, Clone, Copy)]
-pub enum Origin<'a> {
-    /// In a `data:` URL, or behind an `http(s)` one.
-    Url(&'a str),
-    /// In an uploaded file, by its id.
-    File(&'a str),
-}
-
-impl Shown<'_> {
-    /// The picture at the size that the model sees.
-    async fn picture(&self, state: &State, owner: &Owner, spec: &VisionSpec) -> Result<Picture, ApiError> {
-        let path = format!("{}{}", self.path, self.field);
-        let id = match self.origin {
-            Origin::Url(url) => {
-                let picture = state.resolver.image(ImageSource { url }, spec, &self.sizing).await;
-                return picture.map_err(|e| reply::media(&e, path));
-            }
-            Origin::File(id) => id,
-        };
-        let file = files::resolve(state, owner, id, state.resolver.image_limit() as u64, &path).await?;
-        if !file.mime.starts_with("image/") {
-            let message = format!("The file '{}' is no image: its type is '{}'.", file.name, file.mime);
-            return Err(ApiError::new(400, "invalid_request_error", "unsupported_content", message).at(path));
-        }
-        let (bytes, _memory) = file.into_bytes();
-        state.resolver.image_bytes(bytes, spec, &self.sizing).await.map_err(|e| reply::media(&e, path))
-    }
+    /// A picture, a clip or a file.
+    Media(Item<'a>),
 }
 
 impl Draft<'_> {
-    /// Resolves the pictures, several at once.
+    /// Resolves pictures, clips and files, several at once; also what the model sees of each.
     ///
     /// # Errors
-    /// Too many pictures, a model that takes none, or what is wrong with one of them, with its path.
-    pub async fn resolve(self, state: &State, owner: &Owner, card: &ModelCard) -> Result<Conversation, ApiError> {
-        let wanted: Vec<&Shown<'_>> = self.messages.iter().flat_map(|m| &m.parts).filter_map(Piece::image).collect();
-        let most = state.config.images_per_request;
-        if let Some(beyond) = wanted.get(most) {
-            let message = format!("Too many images: at most {most} are accepted in one request.");
-            return Err(ApiError::invalid(&beyond.path, message));
+    /// Too many, a model that takes none, or what is wrong with one of them, with its path.
+    pub async fn resolve(
+        self,
+        state: &State,
+        owner: &Owner,
+        card: &ModelCard,
+    ) -> Result<(Conversation, Vec<MediaNote>), ApiError> {
+        let (mut wanted, mut messages) = (Vec::new(), Vec::new());
+        for said in self.messages {
+            let pieces = said.parts.into_iter().map(|piece| match piece {
+                Piece::Text(text) => Some(text),
+                Piece::Media(item) => {
+                    wanted.push(item);
+                    None
+                }
+            });
+            // `None` stands for the next of `wanted`.
+            let pieces: Vec<Option<&str>> = pieces.collect();
+            let rest = Message {
+                role: said.role,
+                parts: Vec::new(),
+                reasoning: said.reasoning,
+                tool_calls: said.tool_calls,
+                name: said.name,
+                tool_call_id: said.tool_call_id,
+            };
+            messages.push((rest, pieces));
         }
-        let spec = match (card.vision, wanted.first()) {
-            (None, Some(first)) => {
-                let message = format!("The model '{}' does not take images.", card.id);
-                return Err(ApiError::invalid(&first.path, message));
+        let mut taken = media::take(state, owner, card, wanted).await?.into_iter();
+        let mut notes = Vec::new();
+        let messages = messages.into_iter().map(|(mut message, pieces)| {
+            for piece in pieces {
+                match piece {
+                    Some(text) => message.parts.push(Part::Text(text.to_owned())),
+                    None => {
+                        let Some(next) = taken.next() else { continue };
+                        message.parts.extend(next.parts);
+                        notes.push(next.note);
+                    }
+                }
             }
-            (spec, _) => spec.unwrap_or(VisionSpec::QWEN3_VL),
-        };
-        // Not a stream of closures: those keep the future from being sent to another thread.
-        let each: Vec<_> = wanted.into_iter().map(|shown| shown.picture(state, owner, &spec)).collect();
-        let pictures: Vec<Picture> = stream::iter(each).buffered(AT_ONCE).try_collect().await?;
-        let mut pictures: Vec<Arc<Picture>> = pictures.into_iter().rev().map(Arc::new).collect();
-        let messages = self.messages.into_iter().map(|said| message(said, &mut pictures)).collect();
-        Ok(Conversation { messages, tools: self.tools, template: self.template })
-    }
-}
-
-impl<'a> Piece<'a> {
-    fn image(&self) -> Option<&Shown<'a>> {
-        match self {
-            Self::Image(shown) => Some(shown),
-            Self::Text(_) => None,
-        }
-    }
-}
-
-/// `pictures` holds those that are left, the next one last.
-fn message(said: Said<'_>, pictures: &mut Vec<Arc<Picture>>) -> Message {
-    let parts = said.parts.into_iter().filter_map(|piece| match piece {
-        Piece::Text(text) => Some(Part::Text(text.to_owned())),
-        Piece::Image(_) => pictures.pop().map(Part::Image),
-    });
-    Message {
-        role: said.role,
-        parts: parts.collect(),
-        reasoning: said.reasoning,
-        tool_calls: said.tool_calls,
-        name: said.name,
-        tool_call_id: said.tool_call_id,
+            message
+        });
+        let messages = messages.collect();
+        Ok((Conversation { messages, tools: self.tools, template: self.template }, notes))
     }
 }
 
@@ -149,15 +106,19 @@ fn message(said: Said<'_>, pictures: &mut Vec<Arc<Picture>>) -> Message {
 pub fn sizing(detail: Option<&str>, own: (Option<u64>, Option<u64>), all: Option<&ProcessorOptions>) -> Sizing {
     let all = all.cloned().unwrap_or_default();
     let size = all.size.unwrap_or_default();
-    let detail = match detail {
+    Sizing {
+        detail: self::detail(detail),
+        min_pixels: own.0.or(all.min_pixels).or(size.shortest_edge),
+        max_pixels: own.1.or(all.max_pixels).or(size.longest_edge),
+    }
+}
+
+/// `low`, `high`, `original` or `auto`.
+pub fn detail(text: Option<&str>) -> Detail {
+    match text {
         Some("low") => Detail::Low,
         Some("high" | "original") => Detail::High,
         _ => Detail::Auto,
-    };
-    Sizing {
-        detail,
-        min_pixels: own.0.or(all.min_pixels).or(size.shortest_edge),
-        max_pixels: own.1.or(all.max_pixels).or(size.longest_edge),
     }
 }
 

@@ -40,6 +40,12 @@ pub struct ServerConfig {
     pub batch_requests_at_once: usize,
     /// Files, batches and what else outlives a request.
     pub store: StoreConfig,
+    /// Clips in one request.
+    pub videos_per_request: usize,
+    /// Files in one request.
+    pub files_per_request: usize,
+    /// Pages of all files of one request together.
+    pub pages_per_request: usize,
 }
 
 impl Default for ServerConfig {
@@ -54,6 +60,9 @@ impl Default for ServerConfig {
             images_per_request: 64,
             batch_requests_at_once: 4,
             store: StoreConfig::default(),
+            videos_per_request: 8,
+            files_per_request: 16,
+            pages_per_request: 100,
         }
     }
 }

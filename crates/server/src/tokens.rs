@@ -34,7 +34,7 @@ pub async fn count(request: HttpRequest, state: web::Data<State>, sent: Result<B
         let body = body::read(&request, &state, sent)?;
         let request = ChatRequest::parse(&body.bytes)?;
         let card = state.model(&request.model)?;
-        let conversation = chat::understand(&state, &body.owner, &card, &request).await?;
+        let (conversation, _) = chat::understand(&state, &body.owner, &card, &request).await?;
         let count = state.engine.count(&card.id, &conversation).await.map_err(|e| reply::engine(&e))?;
         let details = InputTokenDetails {
             text_tokens: count.prompt.saturating_sub(count.image + count.video),
@@ -70,7 +70,7 @@ async fn shown(state: &State, body: &Body) -> Answer {
     let Tokens { ids, count } = match what {
         Tokenizable::Prompt(text) => state.engine.tokens(&card.id, Source::Raw(&Raw::Text(text))).await,
         Tokenizable::Chat(chat) => {
-            let conversation = chat::understand(state, &body.owner, &card, &chat).await?;
+            let (conversation, _) = chat::understand(state, &body.owner, &card, &chat).await?;
             state.engine.tokens(&card.id, Source::Conversation(&conversation)).await
         }
     }

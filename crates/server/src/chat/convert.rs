@@ -1,20 +1,23 @@
 //! From a request to a draft of its conversation, and to jobs.
 
 use vlgate_engine::{Conversation, Job, ModelCard, Role, Sampling, TemplateOptions, ToolCall};
+use vlgate_media::{Sampling as Clipping, Sizing};
 use vlgate_openai::{
     ApiError,
-    chat::{self, ChatRequest, Content, ProcessorOptions},
+    chat::{self, ChatRequest, ClipOptions, Content, VideoSource},
 };
 
-use crate::intake::{self, Draft, Origin, Piece, Said, Shown};
+use crate::{
+    intake::{self, Draft, Piece, Said},
+    media::{FileSource, Item, Origin, Wish},
+};
 
-/// The conversation, its pictures still to be taken in.
+/// The conversation, its pictures, clips and files still to be taken in.
 ///
 /// # Errors
 /// None for a request that was validated.
 pub fn draft(request: &ChatRequest) -> Result<Draft<'_>, ApiError> {
-    let all = request.mm_processor_kwargs.as_ref();
-    let messages = request.messages.iter().enumerate().map(|(i, m)| message(m, &format!("messages[{i}]"), all));
+    let messages = request.messages.iter().enumerate().map(|(i, m)| message(m, &format!("messages[{i}]"), request));
     let template = TemplateOptions {
         continue_final_message: request.continue_final_message.unwrap_or(false),
         no_generation_prompt: request.add_generation_prompt == Some(false),
@@ -25,7 +28,7 @@ pub fn draft(request: &ChatRequest) -> Result<Draft<'_>, ApiError> {
     Ok(Draft { messages: messages.collect(), tools, template })
 }
 
-fn message<'a>(m: &'a chat::Message, path: &str, all: Option<&ProcessorOptions>) -> Said<'a> {
+fn message<'a>(m: &'a chat::Message, path: &str, request: &ChatRequest) -> Said<'a> {
     let role = match m.role.as_str() {
         "system" | "developer" => Role::System,
         "assistant" => Role::Assistant,
@@ -37,7 +40,7 @@ fn message<'a>(m: &'a chat::Message, path: &str, all: Option<&ProcessorOptions>)
         Content::Text(text) => vec![Piece::Text(text)],
         Content::Parts(parts) => {
             let each = parts.iter().enumerate();
-            each.filter_map(|(i, p)| piece(p, &format!("{path}.content[{i}]"), all)).collect()
+            each.filter_map(|(i, p)| piece(p, &format!("{path}.content[{i}]"), request)).collect()
         }
     };
     if let (true, Some(refusal)) = (parts.is_empty(), &m.refusal) {
@@ -55,23 +58,57 @@ fn message<'a>(m: &'a chat::Message, path: &str, all: Option<&ProcessorOptions>)
     }
 }
 
-/// Bounds of the picture itself go before those of its part, and those before the request's.
-fn piece<'a>(part: &'a chat::Part, path: &str, all: Option<&ProcessorOptions>) -> Option<Piece<'a>> {
-    if let ("file", Some(id)) = (part.kind.as_str(), part.file_id()) {
-        let sizing = intake::sizing(None, (part.min_pixels, part.max_pixels), all);
-        let shown = Shown { origin: Origin::File(id), sizing, path: format!("{path}.file"), field: ".file_id" };
-        return Some(Piece::Image(shown));
-    }
-    let Some(image) = part.image_url.as_ref().filter(|_| part.kind == "image_url") else {
-        return part.text.as_deref().or(part.refusal.as_deref()).map(Piece::Text);
+fn piece<'a>(part: &'a chat::Part, path: &str, request: &ChatRequest) -> Option<Piece<'a>> {
+    let (field, wish) = match part.kind.as_str() {
+        "image_url" => ("image_url", image(part, request)?),
+        "file" => ("file", file(part.file.as_ref()?)?),
+        "video_url" | "video" => {
+            let (source, field) = part.video_source()?;
+            let sampling = sampling(request.clip_options(part));
+            let wish = match source {
+                VideoSource::Url(url) => Wish::Video { url, sampling },
+                VideoSource::Frames(urls) => Wish::Frames { urls, times: part.times.as_deref(), sampling },
+            };
+            (field, wish)
+        }
+        _ => return part.text.as_deref().or(part.refusal.as_deref()).map(Piece::Text),
     };
+    Some(Piece::Media(Item { path: format!("{path}.{field}"), wish }))
+}
+
+/// Bounds of the picture itself go before those of its part, and those before the request's.
+fn image<'a>(part: &'a chat::Part, request: &ChatRequest) -> Option<Wish<'a>> {
+    let image = part.image_url.as_ref()?;
     let own = (image.min_pixels.or(part.min_pixels), image.max_pixels.or(part.max_pixels));
-    let sizing = intake::sizing(image.detail.as_deref(), own, all);
+    let sizing = intake::sizing(image.detail.as_deref(), own, request.mm_processor_kwargs.as_ref());
     let (origin, field) = match &image.file_id {
         Some(id) => (Origin::File(id), ".file_id"),
         None => (Origin::Url(&image.url), ".url"),
     };
-    Some(Piece::Image(Shown { origin, sizing, path: format!("{path}.image_url"), field }))
+    Some(Wish::Image { origin, field, sizing })
+}
+
+fn sampling(options: ClipOptions) -> Clipping {
+    Clipping {
+        fps: options.fps,
+        num_frames: options.num_frames,
+        min_frames: options.min_frames,
+        max_frames: options.max_frames,
+        frame_min_pixels: options.min_pixels,
+        frame_max_pixels: options.max_pixels,
+        min_pixels: options.least_pixels,
+        max_pixels: options.total_pixels,
+    }
+}
+
+fn file(file: &chat::File) -> Option<Wish<'_>> {
+    let source = match (&file.file_data, &file.file_url, &file.file_id) {
+        (Some(data), ..) => FileSource::Data(data),
+        (_, Some(url), _) => FileSource::Url(url),
+        (.., id) => FileSource::Id(id.as_deref()?),
+    };
+    let sizing = Sizing { detail: intake::detail(file.detail.as_deref()), ..Sizing::default() };
+    Some(Wish::File { source, name: file.filename.as_deref(), pages: file.pages.as_deref(), sizing })
 }
 
 /// One job a choice; with a seed, each choice has its own.

@@ -10,7 +10,7 @@ use futures::future::try_join_all;
 use vlgate_engine::{Conversation, EventStream, ModelCard};
 use vlgate_openai::{
     ApiError, ErrorResponse,
-    chat::{ChatRequest, Chunk, Completion},
+    chat::{ChatRequest, Chunk, Completion, MediaNote},
 };
 
 pub use answer::fingerprint;
@@ -18,6 +18,7 @@ pub use answer::fingerprint;
 use crate::{
     State,
     body::{self, Answer, Body},
+    clock::clocked,
     rate::Stopwatch,
     reply,
     store::Owner,
@@ -25,7 +26,7 @@ use crate::{
 
 /// Creates a chat completion.
 ///
-/// Answers a conversation of text and pictures, whole or as server-sent events (`stream`).
+/// Answers a conversation of text, pictures, clips and files, whole or as server-sent events (`stream`).
 #[utoipa::path(post, path = "/v1/chat/completions", tag = "chat", operation_id = "createChatCompletion", request_body = ChatRequest, responses(
     (status = 200, description = "The completion, or its chunks and `[DONE]`.", content((Completion = "application/json"), (Chunk = "text/event-stream"))),
     (status = 400, description = "Something in the request is wrong, or cannot be done here: `param` says where.", body = ErrorResponse),
@@ -45,8 +46,7 @@ async fn respond(state: &web::Data<State>, body: &Body) -> Answer {
     let stopwatch = Stopwatch::start(state);
     let request = ChatRequest::parse(&body.bytes)?;
     let card = state.model(&request.model)?;
-    let streams = start(state, &body.owner, &card, &request, &body.id).await?;
-    let head = answer::Head::new(&request);
+    let (streams, head) = start(state, &body.owner, &card, &request, &body.id).await?;
     if request.stream == Some(true) {
         let note = format!("model={} stream", card.id);
         return Ok((stream::respond(streams, head, &request, stopwatch).await?, note));
@@ -67,36 +67,41 @@ pub async fn complete(state: &State, owner: &Owner, id: &str, body: &[u8]) -> Re
         return Err(ApiError::invalid("stream", "Invalid 'stream': a batch has no streams."));
     }
     let card = state.model(&request.model)?;
-    let streams = start(state, owner, &card, &request, id).await?;
-    answer::collect(streams, answer::Head::new(&request)).await
+    let (streams, head) = start(state, owner, &card, &request, id).await?;
+    answer::collect(streams, head).await
 }
 
-/// The conversation that a request's prompt is made of, the same whether it is answered or counted.
+/// The conversation that a request's prompt is made of, the same whether it is answered or counted, and what the model sees of
+/// its pictures, clips and files.
 ///
 /// # Errors
-/// What is wrong with one of its pictures, with its path.
+/// What is wrong with one of them, with its path.
 pub async fn understand(
     state: &State,
     owner: &Owner,
     card: &ModelCard,
     request: &ChatRequest,
-) -> Result<Conversation, ApiError> {
+) -> Result<(Conversation, Vec<MediaNote>), ApiError> {
     convert::draft(request)?.resolve(state, owner, card).await
 }
 
-/// One job a choice.
+/// One job a choice; and what the answer says of itself.
 async fn start(
     state: &State,
     owner: &Owner,
     card: &ModelCard,
     request: &ChatRequest,
     id: &str,
-) -> Result<Vec<EventStream>, ApiError> {
+) -> Result<(Vec<EventStream>, answer::Head), ApiError> {
     fits_queue(state, request)?;
-    let conversation = understand(state, owner, card, request).await?;
+    let (conversation, notes) = understand(state, owner, card, request).await?;
     let jobs = convert::jobs(card, request, &conversation, id)?;
     let started = try_join_all(jobs.into_iter().map(|job| state.engine.generate(job))).await;
-    started.map_err(|e| in_request(reply::engine(&e), request))
+    let mut streams = started.map_err(|e| in_request(reply::engine(&e), request))?;
+    if request.clock_times() {
+        streams = streams.into_iter().map(clocked).collect();
+    }
+    Ok((streams, answer::Head::new(request, notes)))
 }
 
 /// More answers than the engine can ever hold at once would be refused for ever, and sent again for ever.

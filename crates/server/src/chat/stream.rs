@@ -150,7 +150,9 @@ impl Writer {
         let content: Vec<_> = logprobs.into_iter().map(token).collect();
         let asked = self.head.wants.logprobs && !content.is_empty();
         let logprobs = asked.then_some(ChoiceLogprobs { content: Some(content), refusal: None });
+        let first = index == 0 && delta.role.is_some();
         let mut chunk = self.envelope(vec![ChunkChoice { index, delta, logprobs, finish_reason }], None);
+        chunk.vlgate = self.head.notes.clone().filter(|_| first);
         if self.obfuscated {
             chunk.obfuscation = Some(sse::noise(&chunk));
         }
@@ -169,6 +171,7 @@ impl Writer {
             choices,
             usage: self.with_usage.then_some(usage),
             obfuscation: None,
+            vlgate: None,
         }
     }
 }

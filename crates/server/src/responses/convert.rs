@@ -7,7 +7,10 @@ use vlgate_openai::{
     responses::{Item, Part, ResponseRequest, Tool},
 };
 
-use crate::intake::{self, Draft, Origin, Piece, Said, Shown};
+use crate::{
+    intake::{self, Draft, Piece, Said},
+    media::{Item, Origin, Wish},
+};
 
 /// An item, and where the request names it.
 #[derive(Debug)]
@@ -116,7 +119,8 @@ fn piece<'a>(part: &'a Part, path: &str, all: Option<&ProcessorOptions>) -> Opti
     };
     if let Some((origin, field)) = origin {
         let sizing = intake::sizing(part.detail.as_deref(), (part.min_pixels, part.max_pixels), all);
-        return Some(Piece::Image(Shown { origin, sizing, path: path.to_owned(), field }));
+        let wish = Wish::Image { origin, field, sizing };
+        return Some(Piece::Media(Item { path: path.to_owned(), wish }));
     }
     part.text.as_deref().or(part.refusal.as_deref()).map(Piece::Text)
 }

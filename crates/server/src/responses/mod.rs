@@ -82,7 +82,7 @@ async fn understand(
     card: &ModelCard,
 ) -> Result<(Context, Conversation), ApiError> {
     let context = history::context(state, &body.owner, request).await?;
-    let conversation = convert::draft(request, &context.items)?.resolve(state, &body.owner, card).await?;
+    let (conversation, _) = convert::draft(request, &context.items)?.resolve(state, &body.owner, card).await?;
     Ok((context, conversation))
 }
 
