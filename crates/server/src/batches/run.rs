@@ -52,7 +52,7 @@ async fn one(state: web::Data<State>, row: BatchRow) {
     let (owner, id) = (row.owner.clone(), row.batch.id.clone());
     tracing::info!(%id, "a batch begins, or goes on");
     let mut run = Run { state, row };
-    match run.to_the_end().await {
+    match run.advance().await {
         Ok(()) => {
             tracing::info!(%id, status = ?run.row.batch.status, counts = ?run.row.batch.request_counts, "a batch is over")
         }
@@ -86,7 +86,7 @@ struct Run {
 }
 
 impl Run {
-    async fn to_the_end(&mut self) -> Result<(), StoreError> {
+    async fn advance(&mut self) -> Result<(), StoreError> {
         while !self.row.batch.status.is_over() {
             match self.row.batch.status {
                 BatchStatus::Validating => self.validate().await?,

@@ -29,7 +29,6 @@ pub struct Resolved {
 
 impl Resolved {
     /// The bytes alone, and what has to be held for as long as they are.
-    #[must_use]
     pub fn into_bytes(self) -> (Vec<u8>, OwnedSemaphorePermit) {
         (self.bytes, self.memory)
     }
