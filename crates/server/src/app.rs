@@ -9,7 +9,7 @@ use vlgate_media::Resolver;
 use vlgate_openai::ApiError;
 
 use crate::{
-    ServerConfig, State, Store, background, chat, door, health, models, openapi, page, rate, reply::refuse, responses,
+    ServerConfig, State, Store, background, chat, door, health, messages, models, openapi, page, rate, reply::refuse, responses,
 };
 
 /// Serves until SIGTERM or SIGINT; requests that run may finish within 30 seconds.
@@ -63,6 +63,8 @@ pub fn routes(cfg: &mut web::ServiceConfig, state: &web::Data<State>) {
     for prefix in ["/v1", ""] {
         cfg.service(only(&format!("{prefix}/chat/completions"), web::post().to(chat::create)))
             .service(only(&format!("{prefix}/chat/completions/"), web::post().to(chat::create)))
+            .service(only(&format!("{prefix}/messages"), web::post().to(messages::create)))
+            .service(only(&format!("{prefix}/messages/count_tokens"), web::post().to(messages::count)))
             .service(only(&format!("{prefix}/responses"), web::post().to(responses::create)))
             .service(only(&format!("{prefix}/responses/input_tokens"), web::post().to(responses::input_tokens)))
             .service(only(&format!("{prefix}/responses/{{id}}/cancel"), web::post().to(responses::cancel)))
@@ -96,12 +98,12 @@ fn only(path: &str, route: actix_web::Route) -> actix_web::Resource {
 
 async fn unknown(request: HttpRequest) -> HttpResponse {
     let message = format!("Invalid URL ({} {})", request.method(), request.path());
-    refuse(&ApiError::new(404, "invalid_request_error", "unknown_url", message))
+    refuse_at(request.path(), &ApiError::new(404, "invalid_request_error", "unknown_url", message))
 }
 
 async fn wrong_method(request: HttpRequest) -> HttpResponse {
     let message = format!("Not allowed to {} on {}", request.method(), request.path());
-    refuse(&ApiError::new(405, "invalid_request_error", "method_not_supported", message))
+    refuse_at(request.path(), &ApiError::new(405, "invalid_request_error", "method_not_supported", message))
 }
 
 /// Browsers may call from anywhere: the key, not the origin, opens the door.
@@ -113,6 +115,7 @@ fn cors() -> Cors {
         .expose_headers(
             [
                 "x-request-id",
+                "request-id",
                 "openai-processing-ms",
                 "openai-version",
                 "retry-after",

@@ -1,7 +1,7 @@
 //! What all skins do alike: a [`Draft`] is what a skin read, in the engine's words but for its pictures; from it comes the
 //! conversation, with every picture at the size that the model sees.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use vlgate_engine::{
@@ -55,7 +55,7 @@ pub enum Piece<'a> {
 #[derive(Debug)]
 pub struct Shown<'a> {
     /// `data:` or `http(s)`.
-    pub url: &'a str,
+    pub url: Cow<'a, str>,
     pub sizing: Sizing,
     /// Where in the request the picture is: `messages[0].content[1].image_url`.
     pub path: String,
@@ -84,7 +84,7 @@ impl Draft<'_> {
         };
         let mut pictures: Vec<Arc<Picture>> = stream::iter(wanted)
             .map(|shown| async move {
-                let picture = state.resolver.image(ImageSource { url: shown.url }, &spec, &shown.sizing).await;
+                let picture = state.resolver.image(ImageSource { url: &shown.url }, &spec, &shown.sizing).await;
                 picture.map(Arc::new).map_err(|e| reply::media(&e, format!("{}{}", shown.path, shown.field)))
             })
             .buffered(AT_ONCE)

@@ -8,6 +8,7 @@ mod chat;
 mod door;
 mod health;
 mod intake;
+mod messages;
 mod models;
 mod openapi;
 mod page;

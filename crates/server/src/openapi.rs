@@ -6,16 +6,17 @@ use utoipa::{
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
 };
 
-use crate::{chat, health, models, responses};
+use crate::{chat, health, messages, models, responses};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "vlgate", description = "An OpenAI-compatible gateway for Qwen3-VL.", license(name = "MIT OR Apache-2.0")),
     paths(chat::create, responses::create, responses::input_tokens, responses::kept::retrieve, responses::kept::delete,
-        responses::kept::cancel, responses::kept::input_items, models::list, models::retrieve, health::live, health::ready, health::metrics),
+        responses::kept::cancel, responses::kept::input_items, messages::create, messages::count, models::list, models::retrieve, health::live, health::ready, health::metrics),
     tags(
         (name = "chat", description = "Conversations with text and pictures."),
         (name = "responses", description = "The same, with a memory."),
+        (name = "messages", description = "The same in Anthropic's shape."),
         (name = "models", description = "What is served."),
         (name = "operation", description = "Probes and numbers."),
     ),
