@@ -84,6 +84,12 @@ pub fn unsupported_value(path: &str, why: &str) -> ApiError {
     ApiError::new(400, "invalid_request_error", "unsupported_value", message).at(path)
 }
 
+/// A part that cannot be taken yet.
+pub fn not_yet(path: &str, what: &str) -> ApiError {
+    let message = format!("{what} are not supported by this server yet.");
+    ApiError::new(400, "invalid_request_error", "unsupported_content", message).at(path)
+}
+
 /// At most 16 pairs, with keys of up to 64 and values of up to 512 characters.
 pub fn metadata(pairs: Option<&IndexMap<String, String>>) -> Checked {
     let long = |(k, v): (&String, &String)| k.chars().count() > 64 || v.chars().count() > 512;

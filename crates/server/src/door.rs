@@ -91,7 +91,8 @@ fn owner(state: &State, request: &ServiceRequest) -> Option<Owner> {
         return Some(Owner::default());
     }
     let header = |name: HeaderName| request.headers().get(name).and_then(|h| h.to_str().ok());
-    let bearer = header(header::AUTHORIZATION).and_then(|s| s.strip_prefix("Bearer ").or_else(|| s.strip_prefix("bearer ")));
+    let bearer =
+        header(header::AUTHORIZATION).and_then(|s| s.strip_prefix("Bearer ").or_else(|| s.strip_prefix("bearer ")));
     // Anthropic's clients have a header of their own.
     let sent = bearer.or_else(|| header(HeaderName::from_static("x-api-key"))).unwrap_or_default().trim();
     // Every key is compared in full: the time says nothing about which one nearly fitted.

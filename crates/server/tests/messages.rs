@@ -46,13 +46,19 @@ async fn a_picture_and_a_question_get_a_message() {
     ]);
     let extra = json!({"system": [{"type": "text", "text": "Be short."}], "stop_sequences": ["x"], "temperature": 0.5, "top_k": 7});
     let body = create(&server, ask(content, extra)).await;
-    assert_eq!((&body["type"], &body["role"], &body["model"]), (&json!("message"), &json!("assistant"), &json!("gpt-4o")));
+    assert_eq!(
+        (&body["type"], &body["role"], &body["model"]),
+        (&json!("message"), &json!("assistant"), &json!("gpt-4o"))
+    );
     assert_eq!(body["content"], json!([{"type": "text", "text": "Hello"}]));
     assert_eq!((&body["stop_reason"], &body["stop_sequence"]), (&json!("end_turn"), &Value::Null));
     assert_eq!((&body["usage"]["input_tokens"], &body["usage"]["output_tokens"]), (&json!(7), &json!(2)));
     let jobs = server.engine.jobs.lock().unwrap();
     let (job, said) = (&jobs[0], &jobs[0].conversation.messages);
-    assert_eq!((job.max_tokens, job.sampling.top_k, job.stop.as_slice()), (Some(20), Some(7), ["x".to_owned()].as_slice()));
+    assert_eq!(
+        (job.max_tokens, job.sampling.top_k, job.stop.as_slice()),
+        (Some(20), Some(7), ["x".to_owned()].as_slice())
+    );
     assert_eq!((said[0].role, said[1].role), (Role::System, Role::User));
     assert!(matches!(said[1].parts[..], [Part::Image(_), Part::Text(_)]));
     assert_eq!(job.conversation.template.enable_thinking, Some(false));
@@ -61,16 +67,38 @@ async fn a_picture_and_a_question_get_a_message() {
 #[tokio::test]
 async fn a_stream_tells_blocks_in_their_order() {
     let server = start(ServerConfig::default());
-    let events = stream(&server, ask(json!("thinks"), json!({"thinking": {"type": "enabled", "budget_tokens": 1024}}))).await;
-    assert_eq!(names(&events), [
-        "message_start", "ping", "content_block_start", "content_block_delta", "content_block_delta", "content_block_stop",
-        "content_block_start", "content_block_delta", "content_block_delta", "content_block_stop", "message_delta",
-        "message_stop",
-    ]);
-    assert_eq!((&events[0].1["message"]["usage"]["input_tokens"], &events[0].1["message"]["content"]), (&json!(7), &json!([])));
+    let events =
+        stream(&server, ask(json!("thinks"), json!({"thinking": {"type": "enabled", "budget_tokens": 1024}}))).await;
+    assert_eq!(
+        names(&events),
+        [
+            "message_start",
+            "ping",
+            "content_block_start",
+            "content_block_delta",
+            "content_block_delta",
+            "content_block_stop",
+            "content_block_start",
+            "content_block_delta",
+            "content_block_delta",
+            "content_block_stop",
+            "message_delta",
+            "message_stop",
+        ]
+    );
+    assert_eq!(
+        (&events[0].1["message"]["usage"]["input_tokens"], &events[0].1["message"]["content"]),
+        (&json!(7), &json!([]))
+    );
     assert_eq!(events[3].1["delta"], json!({"type": "thinking_delta", "thinking": "Hm"}));
-    assert_eq!((&events[7].1["index"], &events[7].1["delta"]), (&json!(1), &json!({"type": "text_delta", "text": "Hel"})));
-    assert_eq!((&events[10].1["delta"]["stop_reason"], &events[10].1["usage"]["output_tokens"]), (&json!("end_turn"), &json!(2)));
+    assert_eq!(
+        (&events[7].1["index"], &events[7].1["delta"]),
+        (&json!(1), &json!({"type": "text_delta", "text": "Hel"}))
+    );
+    assert_eq!(
+        (&events[10].1["delta"]["stop_reason"], &events[10].1["usage"]["output_tokens"]),
+        (&json!("end_turn"), &json!(2))
+    );
     let body = create(&server, ask(json!("is-cut"), json!({}))).await;
     assert_eq!(body["stop_reason"], "max_tokens");
 }
@@ -82,11 +110,13 @@ async fn calls_and_their_results() {
     assert_eq!((&body["stop_reason"], &body["content"][0]["text"]), (&json!("tool_use"), &json!("Look.")));
     assert_eq!(body["content"][1], json!({"type": "tool_use", "id": "call_0", "name": "f", "input": {"x": 1}}));
     let events = stream(&server, ask(json!("calls-tools"), json!({"tools": tools()}))).await;
-    let json: String = events.iter().filter(|e| e.1["index"] == 1).filter_map(|e| e.1["delta"]["partial_json"].as_str()).collect();
+    let json: String =
+        events.iter().filter(|e| e.1["index"] == 1).filter_map(|e| e.1["delta"]["partial_json"].as_str()).collect();
     assert_eq!(json, "{\"x\": 1}");
 
     let result = |id: &str, content: Value| json!({"type": "tool_result", "tool_use_id": id, "content": content});
-    let shown = json!([{"type": "text", "text": "done"}, {"type": "image", "source": {"type": "url", "url": picture()}}]);
+    let shown =
+        json!([{"type": "text", "text": "done"}, {"type": "image", "source": {"type": "url", "url": picture()}}]);
     let messages = json!([
         {"role": "user", "content": "Go."}, {"role": "assistant", "content": body["content"]},
         {"role": "user", "content": [result("call_0", shown), result("call_1", json!("2")), {"type": "text", "text": "And?"}]},
@@ -98,7 +128,10 @@ async fn calls_and_their_results() {
     let said = &job.conversation.messages;
     let roles: Vec<Role> = said.iter().map(|m| m.role).collect();
     assert_eq!(roles, [Role::User, Role::Assistant, Role::Tool, Role::Tool, Role::User]);
-    assert_eq!((said[1].tool_calls[0].arguments.as_str(), said[2].tool_call_id.as_deref()), ("{\"x\":1}", Some("call_0")));
+    assert_eq!(
+        (said[1].tool_calls[0].arguments.as_str(), said[2].tool_call_id.as_deref()),
+        ("{\"x\":1}", Some("call_0"))
+    );
     assert!(matches!(said[2].parts[..], [Part::Text(_), Part::Image(_)]));
     assert_eq!(job.tools, ToolPolicy { required: true, allowed: Some(vec!["g".into()]), parallel: false });
 }
@@ -129,7 +162,11 @@ async fn errors_have_anthropics_shape() {
         (ask(broken, json!({})), 400, "invalid_request_error", "messages[0].content[0].source: "),
     ] {
         let (got, answer) = server.call("POST", "/messages", "k", body).await;
-        assert_eq!((got, &answer["type"], &answer["error"]["type"]), (status, &json!("error"), &json!(kind)), "{answer}");
+        assert_eq!(
+            (got, &answer["type"], &answer["error"]["type"]),
+            (status, &json!("error"), &json!(kind)),
+            "{answer}"
+        );
         assert!(answer["error"]["message"].as_str().unwrap().starts_with(words), "{answer}");
     }
     let (status, body) = server.call("POST", "/messages", "wrong", json!({})).await;
@@ -139,7 +176,10 @@ async fn errors_have_anthropics_shape() {
     let url = format!("{}/v1/messages", server.base);
     let request = server.http.post(&url).header("x-api-key", "k").body(ask(json!("hi"), json!({})).to_string());
     let answer = request.send().await.unwrap();
-    assert_eq!((answer.status().as_u16(), &answer.headers()["request-id"]), (200, &answer.headers()["x-request-id"].clone()));
+    assert_eq!(
+        (answer.status().as_u16(), &answer.headers()["request-id"]),
+        (200, &answer.headers()["x-request-id"].clone())
+    );
     let broken = ask(json!("fails-midway"), json!({"stream": true})).to_string();
     let events = server.events(server.http.post(url).header("x-api-key", "k").body(broken).send().await.unwrap()).await;
     let last = events.last().unwrap();

@@ -61,14 +61,23 @@ async fn a_picture_and_a_question_get_a_response() {
         "include": ["message.output_text.logprobs"], "top_logprobs": 2, "text": {"format": {"type": "json_object"}},
     });
     let body = create(&server, json!([{"role": "user", "content": content}]), extra).await;
-    assert_eq!((&body["object"], &body["status"], &body["model"]), (&json!("response"), &json!("completed"), &json!("gpt-4o")));
+    assert_eq!(
+        (&body["object"], &body["status"], &body["model"]),
+        (&json!("response"), &json!("completed"), &json!("gpt-4o"))
+    );
     let item = &body["output"][0];
-    assert_eq!((&item["type"], &item["role"], &item["status"]), (&json!("message"), &json!("assistant"), &json!("completed")));
+    assert_eq!(
+        (&item["type"], &item["role"], &item["status"]),
+        (&json!("message"), &json!("assistant"), &json!("completed"))
+    );
     assert_eq!(item["content"][0]["text"], "Hello");
     assert_eq!(item["content"][0]["logprobs"].as_array().unwrap().len(), 2);
     assert_eq!(body["usage"]["total_tokens"], 9);
     assert_eq!(body["usage"]["input_tokens_details"]["image_tokens"], 4);
-    assert_eq!((&body["instructions"], &body["metadata"], &body["temperature"]), (&json!("Be short."), &json!({"a": "b"}), &json!(0.5)));
+    assert_eq!(
+        (&body["instructions"], &body["metadata"], &body["temperature"]),
+        (&json!("Be short."), &json!({"a": "b"}), &json!(0.5))
+    );
     for null in ["error", "incomplete_details", "previous_response_id"] {
         assert!(body.as_object().unwrap()[null].is_null(), "{null}");
     }
@@ -85,16 +94,31 @@ async fn a_picture_and_a_question_get_a_response() {
 async fn a_stream_tells_everything_in_its_order() {
     let server = start(ServerConfig::default());
     let events = stream(&server, json!("hi"), json!({})).await;
-    assert_eq!(names(&events), [
-        "created", "in_progress", "output_item.added", "content_part.added", "output_text.delta", "output_text.delta",
-        "output_text.done", "content_part.done", "output_item.done", "completed",
-    ]);
+    assert_eq!(
+        names(&events),
+        [
+            "created",
+            "in_progress",
+            "output_item.added",
+            "content_part.added",
+            "output_text.delta",
+            "output_text.delta",
+            "output_text.done",
+            "content_part.done",
+            "output_item.done",
+            "completed",
+        ]
+    );
     assert_eq!(events[6].1["text"], "Hello");
-    assert_eq!((&events[0].1["response"]["status"], &events[0].1["response"]["output"]), (&json!("in_progress"), &json!([])));
+    assert_eq!(
+        (&events[0].1["response"]["status"], &events[0].1["response"]["output"]),
+        (&json!("in_progress"), &json!([]))
+    );
     let last = &events[9].1["response"];
     assert_eq!((&last["status"], &last["output"][0]["content"][0]["text"]), (&json!("completed"), &json!("Hello")));
     assert_eq!(last["output"][0], events[8].1["item"]);
-    let (status, kept) = server.call("GET", &format!("/responses/{}", last["id"].as_str().unwrap()), "k", Value::Null).await;
+    let (status, kept) =
+        server.call("GET", &format!("/responses/{}", last["id"].as_str().unwrap()), "k", Value::Null).await;
     assert_eq!((status, &kept), (200, last));
 
     let noisy = stream(&server, json!("hi"), json!({"stream_options": {"include_obfuscation": true}})).await;
@@ -105,10 +129,18 @@ async fn a_stream_tells_everything_in_its_order() {
 async fn reasoning_is_an_item_of_its_own() {
     let server = start(ServerConfig::default());
     let events = stream(&server, json!("thinks"), json!({"reasoning": {"effort": "high", "summary": "auto"}})).await;
-    assert_eq!(names(&events)[2..9], [
-        "output_item.added", "content_part.added", "reasoning_text.delta", "reasoning_text.delta", "reasoning_text.done",
-        "content_part.done", "output_item.done",
-    ]);
+    assert_eq!(
+        names(&events)[2..9],
+        [
+            "output_item.added",
+            "content_part.added",
+            "reasoning_text.delta",
+            "reasoning_text.delta",
+            "reasoning_text.done",
+            "content_part.done",
+            "output_item.done",
+        ]
+    );
     let output = &events.last().unwrap().1["response"]["output"];
     assert_eq!((&output[0]["type"], &output[0]["content"][0]["text"]), (&json!("reasoning"), &json!("Hmm.")));
     assert_eq!((&output[1]["type"], &events[9].1["output_index"]), (&json!("message"), &json!(1)));
@@ -121,15 +153,26 @@ async fn reasoning_is_an_item_of_its_own() {
 async fn calls_are_items_and_their_results_are_fed_back() {
     let server = start(ServerConfig::default());
     let events = stream(&server, json!("calls-tools"), json!({"tools": tools()})).await;
-    assert_eq!(names(&events)[8..14], [
-        "output_item.added", "function_call_arguments.delta", "function_call_arguments.delta",
-        "function_call_arguments.done", "output_item.done", "output_item.added",
-    ]);
+    assert_eq!(
+        names(&events)[8..14],
+        [
+            "output_item.added",
+            "function_call_arguments.delta",
+            "function_call_arguments.delta",
+            "function_call_arguments.done",
+            "output_item.done",
+            "output_item.added",
+        ]
+    );
     assert_eq!((&events[11].1["name"], &events[11].1["arguments"]), (&json!("f"), &json!("{\"x\": 1}")));
     let first = &events.last().unwrap().1["response"];
     let output = first["output"].as_array().unwrap();
-    assert_eq!(output.iter().map(|o| o["type"].as_str().unwrap()).collect::<Vec<_>>(), ["message", "function_call", "function_call"]);
-    let result = |i: usize, out: Value| json!({"type": "function_call_output", "call_id": output[i]["call_id"], "output": out});
+    assert_eq!(
+        output.iter().map(|o| o["type"].as_str().unwrap()).collect::<Vec<_>>(),
+        ["message", "function_call", "function_call"]
+    );
+    let result =
+        |i: usize, out: Value| json!({"type": "function_call_output", "call_id": output[i]["call_id"], "output": out});
     let shown = json!([{"type": "input_text", "text": "done"}, {"type": "input_image", "image_url": picture()}]);
     let next = json!({"tools": tools(), "previous_response_id": first["id"]});
     create(&server, json!([result(1, shown), result(2, json!("2"))]), next).await;
@@ -161,25 +204,32 @@ async fn choices_reach_the_engine() {
         json!({"type": "function", "name": "g"}),
         json!({"type": "allowed_tools", "mode": "auto", "tools": [{"type": "function", "name": "f"}]}),
     ] {
-        create(&server, json!("hi"), json!({"tools": tools(), "tool_choice": choice, "parallel_tool_calls": false})).await;
+        create(&server, json!("hi"), json!({"tools": tools(), "tool_choice": choice, "parallel_tool_calls": false}))
+            .await;
     }
     let jobs = server.engine.jobs.lock().unwrap();
     let allowed = |name: &str| Some(vec![name.to_owned()]);
     assert!(jobs[0].conversation.tools.is_empty() && jobs[1].conversation.tools[0].strict);
     let policies: Vec<_> = jobs.iter().skip(1).map(|j| j.tools.clone()).collect();
-    assert_eq!(policies, [
-        ToolPolicy { required: true, allowed: None, parallel: false },
-        ToolPolicy { required: true, allowed: allowed("g"), parallel: false },
-        ToolPolicy { required: false, allowed: allowed("f"), parallel: false },
-    ]);
+    assert_eq!(
+        policies,
+        [
+            ToolPolicy { required: true, allowed: None, parallel: false },
+            ToolPolicy { required: true, allowed: allowed("g"), parallel: false },
+            ToolPolicy { required: false, allowed: allowed("f"), parallel: false },
+        ]
+    );
 }
 
 #[tokio::test]
 async fn a_conversation_goes_on_from_what_was_kept() {
     let server = start(ServerConfig::default());
     let first = create(&server, json!("One."), json!({"instructions": "Old."})).await;
-    let second = create(&server, json!("Two."), json!({"previous_response_id": first["id"], "instructions": "New."})).await;
-    let third = create(&server, json!([{"role": "user", "content": "Three."}]), json!({"previous_response_id": second["id"]})).await;
+    let second =
+        create(&server, json!("Two."), json!({"previous_response_id": first["id"], "instructions": "New."})).await;
+    let third =
+        create(&server, json!([{"role": "user", "content": "Three."}]), json!({"previous_response_id": second["id"]}))
+            .await;
     {
         let jobs = server.engine.jobs.lock().unwrap();
         let text = |m: &vlgate_engine::Message| match &m.parts[..] {
@@ -193,8 +243,13 @@ async fn a_conversation_goes_on_from_what_was_kept() {
     let path = format!("/responses/{}/input_items", third["id"].as_str().unwrap());
     let (_, list) = server.call("GET", &format!("{path}?order=asc&limit=2"), "k", Value::Null).await;
     assert_eq!((&list["data"][0]["content"][0]["text"], &list["has_more"]), (&json!("One."), &json!(true)));
-    assert_eq!((&list["data"][0]["type"], &list["data"][0]["role"], &list["data"][0]["status"]), (&json!("message"), &json!("user"), &json!("completed")));
-    let (_, rest) = server.call("GET", &format!("{path}?order=asc&after={}", list["last_id"].as_str().unwrap()), "k", Value::Null).await;
+    assert_eq!(
+        (&list["data"][0]["type"], &list["data"][0]["role"], &list["data"][0]["status"]),
+        (&json!("message"), &json!("user"), &json!("completed"))
+    );
+    let (_, rest) = server
+        .call("GET", &format!("{path}?order=asc&after={}", list["last_id"].as_str().unwrap()), "k", Value::Null)
+        .await;
     assert_eq!((rest["data"].as_array().unwrap().len(), &rest["has_more"]), (3, &json!(false)));
     let (_, newest) = server.call("GET", &format!("{path}?limit=1"), "k", Value::Null).await;
     assert_eq!(newest["data"][0]["content"][0], json!({"type": "input_text", "text": "Three."}));
@@ -203,13 +258,16 @@ async fn a_conversation_goes_on_from_what_was_kept() {
         assert_eq!((status, body["error"]["param"].as_str()), (400, Some(param)), "{body}");
     }
     // An item of it, by its id.
-    let reference = json!([{"type": "item_reference", "id": second["output"][0]["id"]}, {"role": "user", "content": "Four."}]);
+    let reference =
+        json!([{"type": "item_reference", "id": second["output"][0]["id"]}, {"role": "user", "content": "Four."}]);
     create(&server, reference, json!({})).await;
     assert_eq!(server.engine.jobs.lock().unwrap().last().unwrap().conversation.messages.len(), 2);
     // A missing link breaks the chain.
-    let (status, gone) = server.call("DELETE", &format!("/responses/{}", first["id"].as_str().unwrap()), "k", Value::Null).await;
+    let (status, gone) =
+        server.call("DELETE", &format!("/responses/{}", first["id"].as_str().unwrap()), "k", Value::Null).await;
     assert_eq!((status, gone), (200, json!({"id": first["id"], "object": "response", "deleted": true})));
-    let (status, body) = server.call("POST", "/responses", "k", ask(json!("x"), json!({"previous_response_id": third["id"]}))).await;
+    let (status, body) =
+        server.call("POST", "/responses", "k", ask(json!("x"), json!({"previous_response_id": third["id"]}))).await;
     assert_eq!((status, body["error"]["code"].as_str()), (400, Some("previous_response_not_found")), "{body}");
 }
 
@@ -223,9 +281,14 @@ async fn what_is_kept_is_its_owners_alone() {
     for (key, id) in [("other", id), ("k", unkept["id"].as_str().unwrap()), ("k", "resp_none")] {
         for (method, path) in [("GET", ""), ("DELETE", ""), ("POST", "/cancel"), ("GET", "/input_items")] {
             let (status, body) = server.call(method, &format!("/responses/{id}{path}"), key, Value::Null).await;
-            assert_eq!((status, body["error"]["type"].as_str()), (404, Some("invalid_request_error")), "{method} {path}");
+            assert_eq!(
+                (status, body["error"]["type"].as_str()),
+                (404, Some("invalid_request_error")),
+                "{method} {path}"
+            );
         }
-        let (status, body) = server.call("POST", "/responses", key, ask(json!("x"), json!({"previous_response_id": id}))).await;
+        let (status, body) =
+            server.call("POST", "/responses", key, ask(json!("x"), json!({"previous_response_id": id}))).await;
         assert_eq!((status, body["error"]["param"].as_str()), (400, Some("previous_response_id")), "{body}");
     }
     let item = json!([{"type": "item_reference", "id": mine["output"][0]["id"]}]);
@@ -243,7 +306,8 @@ async fn in_the_background_it_can_be_polled_and_cancelled() {
     assert!(["queued", "in_progress"].contains(&queued["status"].as_str().unwrap()), "{queued}");
     let path = format!("/responses/{}", queued["id"].as_str().unwrap());
     until(async || server.call("GET", &path, "k", Value::Null).await.1["status"] == "in_progress").await;
-    let (status, body) = server.call("POST", "/responses", "k", ask(json!("x"), json!({"previous_response_id": queued["id"]}))).await;
+    let (status, body) =
+        server.call("POST", "/responses", "k", ask(json!("x"), json!({"previous_response_id": queued["id"]}))).await;
     assert_eq!((status, body["error"]["param"].as_str()), (400, Some("previous_response_id")), "{body}");
     let (status, cancelled) = server.call("POST", &format!("{path}/cancel"), "k", Value::Null).await;
     assert_eq!((status, cancelled["status"].as_str()), (200, Some("cancelled")));
@@ -277,7 +341,8 @@ async fn a_story_can_be_taken_up_again() {
         let url = format!("{}/v1/responses/{id}?stream=true&starting_after={after}", server.base);
         server.events(server.http.get(url).bearer_auth("k").send().await.unwrap()).await
     };
-    until(async || server.call("GET", &format!("/responses/{id}"), "k", Value::Null).await.1["status"] == "completed").await;
+    until(async || server.call("GET", &format!("/responses/{id}"), "k", Value::Null).await.1["status"] == "completed")
+        .await;
     assert_eq!(resume(4).await, events[5..]);
     // A client that leaves does not stop what is made in the background, and comes back to it.
     let mut body = ask(json!("forever"), json!({"background": true}));
@@ -314,7 +379,10 @@ async fn a_client_that_leaves_stops_the_work() {
 async fn what_is_cut_or_empty_says_so() {
     let server = start(ServerConfig::default());
     let body = create(&server, json!("is-cut"), json!({})).await;
-    assert_eq!((&body["status"], &body["incomplete_details"]["reason"]), (&json!("incomplete"), &json!("max_output_tokens")));
+    assert_eq!(
+        (&body["status"], &body["incomplete_details"]["reason"]),
+        (&json!("incomplete"), &json!("max_output_tokens"))
+    );
     assert_eq!((&body["output"][0]["status"], &body["completed_at"]), (&json!("incomplete"), &Value::Null));
     let events = stream(&server, json!("is-cut"), json!({})).await;
     assert_eq!(events.last().unwrap().0, "response.incomplete");
@@ -372,10 +440,12 @@ async fn truncation_drops_the_oldest_turns() {
 async fn prompts_are_counted() {
     let server = start(ServerConfig::default());
     let first = create(&server, json!("One."), json!({})).await;
-    let count = json!({"input": "Two.", "previous_response_id": first["id"], "instructions": "Be short.", "tools": tools()});
+    let count =
+        json!({"input": "Two.", "previous_response_id": first["id"], "instructions": "Be short.", "tools": tools()});
     let (status, body) = server.call("POST", "/responses/input_tokens", "k", count).await;
     assert_eq!((status, body), (200, json!({"object": "response.input_tokens", "input_tokens": 44})));
-    let (status, body) = server.call("POST", "/responses/input_tokens", "k", json!({"model": "none", "input": "x"})).await;
+    let (status, body) =
+        server.call("POST", "/responses/input_tokens", "k", json!({"model": "none", "input": "x"})).await;
     assert_eq!((status, body["error"]["param"].as_str()), (404, Some("model")));
     assert_eq!(server.engine.jobs.lock().unwrap().len(), 1);
 }
@@ -384,12 +454,18 @@ async fn prompts_are_counted() {
 async fn two_servers_on_one_folder_share_responses() {
     let folder = std::env::temp_dir().join(format!("vlgate-responses-{}", std::process::id()));
     let store = || vlgate_server::StoreConfig { path: Some(folder.clone()), ..Default::default() };
-    let (one, two) = (ServerConfig { store: store(), ..ServerConfig::default() }, ServerConfig { store: store(), ..ServerConfig::default() });
+    let (one, two) = (
+        ServerConfig { store: store(), ..ServerConfig::default() },
+        ServerConfig { store: store(), ..ServerConfig::default() },
+    );
     let (one, two) = (start(one), start(two));
     let queued = create(&one, json!("forever"), json!({"background": true})).await;
     let path = format!("/responses/{}", queued["id"].as_str().unwrap());
     // The other server sees it, and has it cancelled where it is made.
-    assert!(["queued", "in_progress"].contains(&two.call("GET", &path, "k", Value::Null).await.1["status"].as_str().unwrap()));
+    assert!(
+        ["queued", "in_progress"]
+            .contains(&two.call("GET", &path, "k", Value::Null).await.1["status"].as_str().unwrap())
+    );
     assert_eq!(two.call("POST", &format!("{path}/cancel"), "k", Value::Null).await.1["status"], "cancelled");
     assert_eq!(one.engine.live.load(Ordering::SeqCst), 0);
     std::fs::remove_dir_all(folder).unwrap();

@@ -6,7 +6,7 @@ use super::{Block, ChoiceKind, Message, MessageRequest, Tool};
 use crate::{
     ApiError, TextOr,
     chat::{self, AnswerFormat, FunctionDefinition, MOST_TOOLS, bad_name, name_fits, parameters},
-    check::{Checked, clip, missing, one_of, range, unsupported, unsupported_value, whole},
+    check::{Checked, clip, missing, not_yet, one_of, range, unsupported, unsupported_value, whole},
 };
 
 impl MessageRequest {
@@ -188,7 +188,8 @@ fn each(blocks: &[Block], known: &[&str], path: &str) -> Checked {
 
 fn source(block: &Block, path: &str) -> Checked {
     let Some(source) = &block.source else { return Ok(()) };
-    let known: &[&str] = if block.kind == "image" { &["base64", "url", "file"] } else { &["base64", "url", "file", "text"] };
+    let known: &[&str] =
+        if block.kind == "image" { &["base64", "url", "file"] } else { &["base64", "url", "file", "text"] };
     one_of(&format!("{path}.type"), Some(&source.kind), known)?;
     let (field, there) = match source.kind.as_str() {
         "url" => ("url", source.url.is_some()),
@@ -196,7 +197,12 @@ fn source(block: &Block, path: &str) -> Checked {
         _ if source.media_type.is_none() => ("media_type", false),
         _ => ("data", source.data.is_some()),
     };
-    if there { Ok(()) } else { Err(missing(&format!("{path}.{field}"))) }
+    match (there, block.kind.as_str(), source.kind.as_str()) {
+        (false, _, _) => Err(missing(&format!("{path}.{field}"))),
+        (_, "document", _) => Err(not_yet(path, "Documents")),
+        (_, _, "file") => Err(not_yet(path, "Uploaded pictures")),
+        _ => Ok(()),
+    }
 }
 
 /// Every call has its result in the next message, and every result its call in the one before.
@@ -210,12 +216,16 @@ fn results<'a>(message: &'a Message, i: usize, open: &mut Vec<&'a str>) -> Check
         let before = open.len();
         open.retain(|o| *o != id);
         if open.len() == before {
-            let message = format!("unexpected `tool_use_id` found in `tool_result` blocks: {}. Each `tool_result` block must have a corresponding `tool_use` block in the previous message.", clip(id));
+            let message = format!(
+                "unexpected `tool_use_id` found in `tool_result` blocks: {}. Each `tool_result` block must have a corresponding `tool_use` block in the previous message.",
+                clip(id)
+            );
             return Err(ApiError::invalid(format!("messages[{i}].content[{j}].tool_use_id"), message));
         }
     }
     if let Some(id) = open.first() {
-        let message = format!("`tool_use` ids were found without `tool_result` blocks immediately after: {}.", clip(id));
+        let message =
+            format!("`tool_use` ids were found without `tool_result` blocks immediately after: {}.", clip(id));
         return Err(ApiError::invalid(format!("messages[{i}]"), message));
     }
     open.extend(blocks.iter().filter(|b| b.kind == "tool_use").filter_map(|b| b.id.as_deref()));
@@ -282,10 +292,17 @@ mod tests {
             (json!({"tools": [{"name": "f"}]}), "tools[0].input_schema"),
             (json!({"tools": tools(), "tool_choice": {"type": "tool", "name": "g"}}), "tool_choice.name"),
             (json!({"tool_choice": {"type": "any"}}), "tool_choice"),
-            (json!({"output_config": {"format": {"type": "json_schema", "schema": {"type": "int"}}}}), "output_config.format.schema"),
+            (
+                json!({"output_config": {"format": {"type": "json_schema", "schema": {"type": "int"}}}}),
+                "output_config.format.schema",
+            ),
             (said(json!({"type": "image"})), "messages[0].content[1].source"),
-            (said(json!({"type": "image", "source": {"type": "base64", "media_type": "image/png"}})), "messages[0].content[1].source.data"),
+            (
+                said(json!({"type": "image", "source": {"type": "base64", "media_type": "image/png"}})),
+                "messages[0].content[1].source.data",
+            ),
             (said(json!({"type": "image", "source": {"type": "ftp"}})), "messages[0].content[1].source.type"),
+            (said(json!({"type": "document", "source": {"type": "url", "url": "u"}})), "messages[0].content[1].source"),
             (said(json!({"type": "tool_use", "id": "a", "name": "f", "input": {}})), "messages[0].content[1].type"),
             (said(json!({"type": "tool_result", "tool_use_id": "a"})), "messages[0].content[1].tool_use_id"),
             (json!({"messages": [user, call, user]}), "messages[2]"),

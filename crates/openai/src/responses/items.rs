@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     ApiError, TextOr,
     chat::{bad_name, name_fits, pixels},
-    check::{Checked, clip, missing, one_of, unsupported_value},
+    check::{Checked, clip, missing, not_yet, one_of, unsupported_value},
 };
 
 /// A request's input: one text of the user, or items.
@@ -216,13 +216,19 @@ impl Part {
             "input_image" => {
                 one_of(&format!("{path}.detail"), self.detail.as_deref(), &["low", "high", "auto", "original"])?;
                 pixels(self.min_pixels, self.max_pixels, path)?;
-                one_source(path, &[("image_url", &self.image_url), ("file_id", &self.file_id)])
+                one_source(path, &[("image_url", &self.image_url), ("file_id", &self.file_id)])?;
+                if self.file_id.is_some() {
+                    Err(not_yet(&format!("{path}.file_id"), "Uploaded pictures"))
+                } else {
+                    Ok(())
+                }
             }
             "input_file" => {
                 one_of(&format!("{path}.detail"), self.detail.as_deref(), &["low", "high", "auto"])?;
                 let sources =
                     [("file_data", &self.file_data), ("file_id", &self.file_id), ("file_url", &self.file_url)];
-                one_source(path, &sources)
+                one_source(path, &sources)?;
+                Err(not_yet(path, "Files"))
             }
             _ => Ok(()),
         }

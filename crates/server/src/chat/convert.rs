@@ -62,7 +62,12 @@ fn piece<'a>(part: &'a chat::Part, path: &str, all: Option<&ProcessorOptions>) -
     };
     let own = (image.min_pixels.or(part.min_pixels), image.max_pixels.or(part.max_pixels));
     let sizing = intake::sizing(image.detail.as_deref(), own, all);
-    Some(Piece::Image(Shown { url: image.url.as_str().into(), sizing, path: format!("{path}.image_url"), field: ".url" }))
+    Some(Piece::Image(Shown {
+        url: image.url.as_str().into(),
+        sizing,
+        path: format!("{path}.image_url"),
+        field: ".url",
+    }))
 }
 
 /// One job a choice; with a seed, each choice has its own.

@@ -3,7 +3,9 @@
 mod convert;
 mod tell;
 
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, http::header::HeaderName, http::header::HeaderValue, web};
+use actix_web::{
+    Error, HttpMessage, HttpRequest, HttpResponse, http::header::HeaderName, http::header::HeaderValue, web,
+};
 use bytes::Bytes;
 use futures::StreamExt;
 use vlgate_engine::{EngineError, Event as Told, EventStream, Job};
@@ -66,7 +68,10 @@ async fn respond(state: &web::Data<State>, body: &Body) -> Answer {
     let reply = collect(telling, events).await?;
     let usage = reply.usage;
     let prompt = usage.input_tokens + usage.cache_read_input_tokens;
-    Ok((HttpResponse::Ok().json(reply), format!("model={} prompt={prompt} completion={}", card.id, usage.output_tokens)))
+    Ok((
+        HttpResponse::Ok().json(reply),
+        format!("model={} prompt={prompt} completion={}", card.id, usage.output_tokens),
+    ))
 }
 
 /// Anthropic's clients must name a number of tokens, and name large ones: where the context leaves fewer, these are all.

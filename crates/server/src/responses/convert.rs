@@ -111,7 +111,12 @@ fn pieces<'a>(content: &'a TextOr<Part>, path: &str, all: Option<&ProcessorOptio
 fn piece<'a>(part: &'a Part, path: &str, all: Option<&ProcessorOptions>) -> Option<Piece<'a>> {
     if let ("input_image", Some(url)) = (part.kind.as_str(), &part.image_url) {
         let sizing = intake::sizing(part.detail.as_deref(), (part.min_pixels, part.max_pixels), all);
-        return Some(Piece::Image(Shown { url: url.as_str().into(), sizing, path: path.to_owned(), field: ".image_url" }));
+        return Some(Piece::Image(Shown {
+            url: url.as_str().into(),
+            sizing,
+            path: path.to_owned(),
+            field: ".image_url",
+        }));
     }
     part.text.as_deref().or(part.refusal.as_deref()).map(Piece::Text)
 }
