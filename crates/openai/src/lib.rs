@@ -1,6 +1,7 @@
 //! OpenAI's wire: requests, responses, chunks, errors. Serde and validation, no I/O.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+pub mod anthropic;
 pub mod batches;
 pub mod chat;
 mod check;

@@ -9,8 +9,8 @@ use vlgate_media::Resolver;
 use vlgate_openai::ApiError;
 
 use crate::{
-    ServerConfig, State, Store, background, batches, chat, completions, door, files, health, models, openapi, page,
-    rate, reply::refuse, responses, tokens,
+    ServerConfig, State, Store, background, batches, chat, completions, door, files, health, messages, models, openapi,
+    page, rate, reply::refuse_at, responses, tokens,
 };
 
 /// Serves until SIGTERM or SIGINT; requests that run may finish within 30 seconds.
@@ -64,6 +64,8 @@ pub fn routes(cfg: &mut web::ServiceConfig, state: &web::Data<State>) {
     for prefix in ["/v1", ""] {
         cfg.service(only(&format!("{prefix}/chat/completions"), web::post().to(chat::create)))
             .service(only(&format!("{prefix}/chat/completions/"), web::post().to(chat::create)))
+            .service(only(&format!("{prefix}/messages"), web::post().to(messages::create)))
+            .service(only(&format!("{prefix}/messages/count_tokens"), web::post().to(messages::count)))
             .service(only(&format!("{prefix}/responses"), web::post().to(responses::create)))
             .service(only(&format!("{prefix}/responses/input_tokens"), web::post().to(responses::input_tokens)))
             .service(only(&format!("{prefix}/responses/{{id}}/cancel"), web::post().to(responses::cancel)))
@@ -115,12 +117,12 @@ fn two(path: &str, one: actix_web::Route, other: actix_web::Route) -> actix_web:
 
 async fn unknown(request: HttpRequest) -> HttpResponse {
     let message = format!("Invalid URL ({} {})", request.method(), request.path());
-    refuse(&ApiError::new(404, "invalid_request_error", "unknown_url", message))
+    refuse_at(request.path(), &ApiError::new(404, "invalid_request_error", "unknown_url", message))
 }
 
 async fn wrong_method(request: HttpRequest) -> HttpResponse {
     let message = format!("Not allowed to {} on {}", request.method(), request.path());
-    refuse(&ApiError::new(405, "invalid_request_error", "method_not_supported", message))
+    refuse_at(request.path(), &ApiError::new(405, "invalid_request_error", "method_not_supported", message))
 }
 
 /// Browsers may call from anywhere: the key, not the origin, opens the door.
@@ -132,6 +134,7 @@ fn cors() -> Cors {
         .expose_headers(
             [
                 "x-request-id",
+                "request-id",
                 "openai-processing-ms",
                 "openai-version",
                 "retry-after",

@@ -13,6 +13,7 @@ mod files;
 mod health;
 mod intake;
 mod media;
+mod messages;
 mod models;
 mod openapi;
 mod page;

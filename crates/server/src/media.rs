@@ -1,6 +1,6 @@
 //! Pictures, clips and files of a request, resolved several at once into what the model is shown; for every skin.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::OwnedSemaphorePermit;
@@ -42,10 +42,10 @@ pub enum Wish<'a> {
 }
 
 /// Where a picture's bytes are.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub enum Origin<'a> {
     /// In a `data:` URL, or behind an `http(s)` one.
-    Url(&'a str),
+    Url(Cow<'a, str>),
     /// In an uploaded file, by its id.
     File(&'a str),
 }
@@ -54,7 +54,7 @@ pub enum Origin<'a> {
 #[derive(Debug)]
 pub enum FileSource<'a> {
     /// In the request: base64, or a `data:` URL.
-    Data(&'a str),
+    Data(Cow<'a, str>),
     /// Behind a URL.
     Url(&'a str),
     /// Uploaded before.
@@ -130,7 +130,7 @@ async fn one(state: &State, owner: &Owner, card: &ModelCard, item: Item<'_>) -> 
         Wish::Image { origin, field, sizing } => {
             let at = format!("{path}{field}");
             let got = match origin {
-                Origin::Url(url) => resolver.image(ImageSource { url }, &spec, &sizing).await,
+                Origin::Url(url) => resolver.image(ImageSource { url: &url }, &spec, &sizing).await,
                 Origin::File(id) => {
                     let file = files::resolve(state, owner, id, resolver.image_limit() as u64, &at).await?;
                     if !file.mime.starts_with("image/") {

@@ -1,14 +1,29 @@
 //! The one place where errors become HTTP.
 
 use actix_web::{HttpResponse, http::StatusCode};
+use serde::Serialize;
 use vlgate_engine::{EngineError, Fault};
 use vlgate_media::MediaError;
-use vlgate_openai::ApiError;
+use vlgate_openai::{ApiError, anthropic::Failure};
 
-use crate::store::StoreError;
+use crate::{messages, store::StoreError};
 
 /// OpenAI's error object with the headers that SDKs read.
 pub fn refuse(error: &ApiError) -> HttpResponse {
+    refuse_with(error, error.body())
+}
+
+/// The same in Anthropic's shape.
+pub fn refuse_as_anthropic(error: &ApiError) -> HttpResponse {
+    refuse_with(error, Failure::from(error))
+}
+
+/// In the shape that belongs to a path.
+pub fn refuse_at(path: &str, error: &ApiError) -> HttpResponse {
+    if messages::is_ours(path) { refuse_as_anthropic(error) } else { refuse(error) }
+}
+
+fn refuse_with(error: &ApiError, body: impl Serialize) -> HttpResponse {
     let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = HttpResponse::build(status);
     if let Some(seconds) = error.retry_after {
@@ -18,7 +33,7 @@ pub fn refuse(error: &ApiError) -> HttpResponse {
     // SDKs obey this before they look at the status.
     let worth_it = error.status >= 429 && !error.hopeless;
     response.insert_header(("x-should-retry", if worth_it { "true" } else { "false" }));
-    response.json(error.body())
+    response.json(body)
 }
 
 /// By whose fault it is.

@@ -48,9 +48,9 @@ where
     S: Stream + Unpin,
 {
     match timeout(GRACE, events.next()).await {
-        Ok(Some(item)) => match of(&item) {
-            Err(error) => Err(reply::engine(error)),
-            Ok(_) => Ok(Some(item)),
+        Ok(Some(item)) => match of(&item).as_ref().err().map(reply::engine) {
+            Some(refused) => Err(refused),
+            None => Ok(Some(item)),
         },
         Ok(None) | Err(_) => Ok(None),
     }

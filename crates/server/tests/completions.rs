@@ -146,10 +146,10 @@ async fn tokens_are_counted_and_shown() {
     let look = say(json!([{"type": "image_url", "image_url": {"url": picture()}}]), json!({"max_tokens": 5}));
     let (status, count) = server.call("POST", "/v1/chat/completions/input_tokens", "", Some(look.clone())).await;
     assert_eq!(status, 200, "{count}");
-    let details = json!({"text_tokens": 3, "image_tokens": 4, "video_tokens": 0});
+    let details = json!({"text_tokens": 7, "image_tokens": 4, "video_tokens": 0});
     assert_eq!(
         count,
-        json!({"object": "chat.completion.input_tokens", "input_tokens": 7, "input_tokens_details": details})
+        json!({"object": "chat.completion.input_tokens", "input_tokens": 11, "input_tokens_details": details})
     );
     assert!(server.engine.asked().is_empty(), "nothing is computed");
     let (_, shown) =

@@ -55,17 +55,17 @@ impl Resolver {
         let mut sizes = Sizes { before: None, count: urls.len(), spec, wish };
         let first = urls.first().copied().unwrap_or_default();
         let first = self.frame(first, &mut sizes).await.map_err(|e| (0, e))?;
-        let rest: Vec<Picture> = stream::iter(urls.iter().enumerate().skip(1))
-            .map(|(i, url)| {
-                let mut sizes = sizes;
-                async move { self.frame(url, &mut sizes).await.map_err(|e| (i, e)) }
-            })
-            .buffered(AT_ONCE)
-            .try_collect()
-            .await?;
+        // Not a stream of closures: those keep the future from being sent to another thread.
+        let each: Vec<_> = (0..).zip(urls).skip(1).map(|(i, url)| self.next(i, url, sizes)).collect();
+        let rest: Vec<Picture> = stream::iter(each).buffered(AT_ONCE).try_collect().await?;
         let pictures = std::iter::once(first).chain(rest).collect();
         let seen = Seen { before: sizes.before, frames, ..Seen::new(Medium::Video, "frames") };
         finish(pictures, seen, spec).map_err(whole)
+    }
+
+    /// A further one, with its number where it fails.
+    async fn next(&self, number: usize, url: &str, mut sizes: Sizes<'_>) -> Result<Picture, (usize, MediaError)> {
+        self.frame(url, &mut sizes).await.map_err(|e| (number, e))
     }
 
     /// One of them, at the size that the first has led to.

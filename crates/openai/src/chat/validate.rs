@@ -244,7 +244,6 @@ mod tests {
             (json!({"continue_final_message": true}), "continue_final_message"),
             (json!({"min_tokens": 5}), "min_tokens"),
             (json!({"mm_processor_kwargs": {"min_pixels": 5, "max_pixels": 4}}), "mm_processor_kwargs.max_pixels"),
-            (json!({"mm_processor_kwargs": {"fps": 5}}), "mm_processor_kwargs.fps"),
             (json!({"metadata": {"k": "v".repeat(513)}}), "metadata"),
             (json!({"seed": 1.5}), "seed"),
             (json!({"response_format": {"type": "xml"}}), "response_format.type"),

@@ -152,8 +152,6 @@ mod tests {
         for extra in [
             json!({"input": [{"role": "user", "content": "x"}, {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "t", "annotations": []}, {"type": "refusal", "refusal": "no"}], "id": "msg_1", "status": "completed", "phase": "final_answer"}]}),
             said(json!({"type": "input_image", "image_url": "data:,", "detail": "original"})),
-            said(json!({"type": "input_image", "file_id": "file-1", "image_url": null})),
-            said(json!({"type": "input_file", "filename": "a.pdf", "file_data": "data:,"})),
             json!({"input": [{"type": "reasoning", "id": "rs_1", "summary": [], "content": [{"type": "reasoning_text", "text": "r"}]}, {"type": "item_reference", "id": "msg_1"}]}),
             json!({"input": null, "previous_response_id": "resp_1"}),
             json!({"include": ["message.output_text.logprobs", "reasoning.encrypted_content"], "top_logprobs": 2}),
@@ -254,6 +252,10 @@ mod tests {
             (said(json!({"type": "input_image", "image_url": {"url": "u"}})), "input[0].content[1].image_url"),
             (said(json!({"type": "input_image", "image_url": "u", "detail": "LOW"})), "input[0].content[1].detail"),
             (said(json!({"type": "input_image", "image_url": "u", "file_id": "f"})), "input[0].content[1].file_id"),
+            (
+                said(json!({"type": "input_file", "file_data": "data:,", "file_url": "u"})),
+                "input[0].content[1].file_url",
+            ),
             (said(json!({"type": "input_file"})), "input[0].content[1].file_data"),
             (said(json!({"type": "input_text"})), "input[0].content[1].text"),
         ] {

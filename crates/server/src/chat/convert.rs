@@ -83,7 +83,7 @@ fn image<'a>(part: &'a chat::Part, request: &ChatRequest) -> Option<Wish<'a>> {
     let sizing = intake::sizing(image.detail.as_deref(), own, request.mm_processor_kwargs.as_ref());
     let (origin, field) = match &image.file_id {
         Some(id) => (Origin::File(id), ".file_id"),
-        None => (Origin::Url(&image.url), ".url"),
+        None => (Origin::Url(image.url.as_str().into()), ".url"),
     };
     Some(Wish::Image { origin, field, sizing })
 }
@@ -103,7 +103,7 @@ fn sampling(options: ClipOptions) -> Clipping {
 
 fn file(file: &chat::File) -> Option<Wish<'_>> {
     let source = match (&file.file_data, &file.file_url, &file.file_id) {
-        (Some(data), ..) => FileSource::Data(data),
+        (Some(data), ..) => FileSource::Data(data.as_str().into()),
         (_, Some(url), _) => FileSource::Url(url),
         (.., id) => FileSource::Id(id.as_deref()?),
     };

@@ -1,6 +1,7 @@
 //! From a request and its context to a draft of the conversation, and to the job.
 
 use vlgate_engine::{Conversation, Job, ModelCard, Role, Sampling, TemplateOptions, ToolCall};
+use vlgate_media::Sizing;
 use vlgate_openai::{
     ApiError, TextOr,
     chat::{FunctionDefinition, ProcessorOptions},
@@ -9,7 +10,7 @@ use vlgate_openai::{
 
 use crate::{
     intake::{self, Draft, Piece, Said},
-    media::{Item, Origin, Wish},
+    media::{self, FileSource, Origin, Wish},
 };
 
 /// An item, and where the request names it.
@@ -112,17 +113,27 @@ fn pieces<'a>(content: &'a TextOr<Part>, path: &str, all: Option<&ProcessorOptio
 }
 
 fn piece<'a>(part: &'a Part, path: &str, all: Option<&ProcessorOptions>) -> Option<Piece<'a>> {
-    let origin = match (part.kind.as_str(), &part.image_url, &part.file_id) {
-        ("input_image", Some(url), _) => Some((Origin::Url(url), ".image_url")),
-        ("input_image", None, Some(id)) => Some((Origin::File(id), ".file_id")),
-        _ => None,
+    let wish = match part.kind.as_str() {
+        "input_image" => {
+            let sizing = intake::sizing(part.detail.as_deref(), (part.min_pixels, part.max_pixels), all);
+            let (origin, field) = match (&part.image_url, &part.file_id) {
+                (Some(url), _) => (Origin::Url(url.as_str().into()), ".image_url"),
+                (None, id) => (Origin::File(id.as_deref()?), ".file_id"),
+            };
+            Wish::Image { origin, field, sizing }
+        }
+        "input_file" => {
+            let source = match (&part.file_data, &part.file_url, &part.file_id) {
+                (Some(data), ..) => FileSource::Data(data.as_str().into()),
+                (_, Some(url), _) => FileSource::Url(url),
+                (.., id) => FileSource::Id(id.as_deref()?),
+            };
+            let sizing = Sizing { detail: intake::detail(part.detail.as_deref()), ..Sizing::default() };
+            Wish::File { source, name: part.filename.as_deref(), pages: None, sizing }
+        }
+        _ => return part.text.as_deref().or(part.refusal.as_deref()).map(Piece::Text),
     };
-    if let Some((origin, field)) = origin {
-        let sizing = intake::sizing(part.detail.as_deref(), (part.min_pixels, part.max_pixels), all);
-        let wish = Wish::Image { origin, field, sizing };
-        return Some(Piece::Media(Item { path: path.to_owned(), wish }));
-    }
-    part.text.as_deref().or(part.refusal.as_deref()).map(Piece::Text)
+    Some(Piece::Media(media::Item { path: path.to_owned(), wish }))
 }
 
 /// The job.

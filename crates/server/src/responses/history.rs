@@ -67,6 +67,10 @@ async fn before(state: &State, owner: &Owner, id: &str) -> Result<Vec<Placed>, A
         }
         other => reply::store(&other),
     };
+    if let Some(task) = state.tasks.find(owner, id) {
+        // One that has just ended is kept before it is gone on from.
+        task.look().await;
+    }
     if state.store.response(owner, id).await.map_err(refused)?.running {
         let message = "The previous response is still in progress. Wait until it is completed.";
         return Err(ApiError::invalid("previous_response_id", message));

@@ -39,8 +39,8 @@ pub struct Task {
     /// What was told, as it is sent; empty when no stream was asked for.
     story: Mutex<Vec<String>>,
     streamed: bool,
-    /// Lines of the story so far, and whether it has ended.
-    progress: watch::Sender<(usize, bool)>,
+    /// Whether it has ended; sent anew with each line of the story.
+    progress: watch::Sender<bool>,
     cancel: Notify,
 }
 
@@ -70,7 +70,7 @@ impl Tasks {
             telling: Mutex::new(telling),
             story: Mutex::default(),
             streamed,
-            progress: watch::Sender::new((0, false)),
+            progress: watch::Sender::new(false),
             cancel: Notify::new(),
         });
         let begun = locked(&task.telling).begin();
@@ -95,7 +95,7 @@ impl Task {
     }
 
     async fn ended(&self) {
-        let _ = self.progress.subscribe().wait_for(|(_, ended)| *ended).await;
+        let _ = self.progress.subscribe().wait_for(|ended| *ended).await;
     }
 
     /// Whether its story can be heard.
@@ -122,9 +122,9 @@ impl Task {
     async fn tell(&self, lines: &Lines, from: usize) -> Result<(), Gone> {
         let mut progress = WatchStream::new(self.progress.subscribe());
         let mut next = from;
-        while let Some((count, ended)) = lines.next(&mut progress, sse::COMMENT).await? {
+        while let Some(ended) = lines.next(&mut progress, sse::COMMENT).await? {
             let news: Vec<String> = locked(&self.story).iter().skip(next).cloned().collect();
-            next = next.max(count);
+            next += news.len();
             for line in news {
                 lines.text(line).await?;
             }
@@ -139,11 +139,8 @@ impl Task {
         if !self.streamed || events.is_empty() {
             return;
         }
-        let mut story = locked(&self.story);
-        story.extend(events.iter().map(line));
-        let count = story.len();
-        drop(story);
-        self.progress.send_replace((count, false));
+        locked(&self.story).extend(events.iter().map(line));
+        self.progress.send_replace(false);
     }
 }
 
@@ -184,5 +181,5 @@ async fn run(state: web::Data<State>, id: String, task: Arc<Task>, mut events: E
     }
     task.add(last);
     locked(&state.tasks.0).remove(&id);
-    task.progress.send_modify(|progress| progress.1 = true);
+    task.progress.send_replace(true);
 }

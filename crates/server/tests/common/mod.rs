@@ -92,6 +92,11 @@ fn finished() -> Result<Event, EngineError> {
     Ok(Event::Finished { reason: FinishReason::Stop { stop: None }, usage, timings: Timings::default() })
 }
 
+fn cut() -> Result<Event, EngineError> {
+    let usage = Usage { prompt: 7, completion: 1, ..Usage::default() };
+    Ok(Event::Finished { reason: FinishReason::Length, usage, timings: Timings::default() })
+}
+
 #[async_trait]
 impl Engine for MockEngine {
     fn models(&self) -> Vec<ModelCard> {
@@ -127,6 +132,11 @@ impl Engine for MockEngine {
                 };
                 return Err(EngineError::Invalid { message: "Invalid schema: no".into(), param: Some(param.into()) });
             }
+            s if s.contains("crowded") && job_messages > 2 => {
+                return Err(EngineError::ContextLength { context: 10, prompt: 12, requested: None });
+            }
+            s if s.contains("is-cut") => vec![started, text("Hel"), cut()],
+            s if s.contains("says-nothing") => vec![started, finished()],
             s if s.contains("deadline") => vec![Err(EngineError::Deadline)],
             s if s.contains("calls-tools") => vec![vec![started], calling(parallel)].into_iter().flatten().collect(),
             s if s.contains("thinks") => {
@@ -157,8 +167,11 @@ impl Engine for MockEngine {
         Ok(stream::iter(events).map(Some).chain(hang).filter_map(|e| async { e }).boxed())
     }
 
-    async fn count(&self, _: &str, _: &Conversation) -> Result<TokenCount, EngineError> {
-        Ok(TokenCount { prompt: 7, image: 4, video: 0 })
+    async fn count(&self, _: &str, conversation: &Conversation) -> Result<TokenCount, EngineError> {
+        let parts = || conversation.messages.iter().flat_map(|m| &m.parts);
+        let prompt = conversation.messages.len() * 10 + parts().count();
+        let image = 4 * parts().filter(|p| matches!(p, Part::Image(_))).count();
+        Ok(TokenCount { prompt: prompt as u32, image: image as u32, video: 0 })
     }
 
     async fn tokens(&self, _: &str, source: Source<'_>) -> Result<Tokens, EngineError> {
@@ -270,6 +283,28 @@ impl Server {
     pub async fn chat(&self, body: Value) -> (u16, Value) {
         let response = self.send(body.to_string()).await;
         (response.status().as_u16(), response.json().await.unwrap())
+    }
+
+    /// Any request under `/v1`, with a key.
+    pub async fn v1(&self, method: &str, path: &str, key: &str, body: Value) -> (u16, Value) {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.http.request(method, format!("{}/v1{path}", self.base)).bearer_auth(key);
+        if !body.is_null() {
+            request = request.body(body.to_string());
+        }
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap_or_default())
+    }
+
+    /// The events of a stream, each with its name.
+    pub async fn events(&self, response: reqwest::Response) -> Vec<(String, Value)> {
+        assert_eq!(response.status(), 200);
+        let text = response.text().await.unwrap();
+        let event = |block: &str| {
+            let (name, data) = block.strip_prefix("event: ")?.split_once("\ndata: ")?;
+            Some((name.to_owned(), serde_json::from_str(data).unwrap()))
+        };
+        text.split("\n\n").filter_map(event).collect()
     }
 
     /// The `data:` lines of a stream.
