@@ -27,7 +27,7 @@ pub struct ListQuery {
     #[param(value_type = Option<i64>)]
     pub limit: Option<String>,
     /// By creation; `desc` where it is left out.
-    #[param(value_type = Option<ListOrder>)]
+    #[param(inline, value_type = Option<ListOrder>)]
     pub order: Option<String>,
     /// The id of the object before the first one.
     pub after: Option<String>,

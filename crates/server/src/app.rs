@@ -9,8 +9,8 @@ use vlgate_media::Resolver;
 use vlgate_openai::ApiError;
 
 use crate::{
-    ServerConfig, State, Store, background, chat, door, health, messages, models, openapi, page, rate, reply::refuse_at,
-    responses,
+    ServerConfig, State, Store, background, chat, door, health, messages, models, openapi, page, rate,
+    reply::refuse_at, responses,
 };
 
 /// Serves until SIGTERM or SIGINT; requests that run may finish within 30 seconds.
