@@ -7,7 +7,7 @@ Cases that cannot pass are listed with their reasons in python-cannot-pass.txt; 
 exception that its reason names, and one that passes, or is not there any more, fails the run.
 """
 
-import io, json, pathlib, re
+import io, json, os, pathlib, re
 
 import openai
 import pytest
@@ -71,6 +71,11 @@ class Objects:
     def background_response(self):
         return self.client.responses.create(model="gpt-6-astra", input="Hello", background=True, **LONG).id
 
+    def streamed_response(self):
+        """One whose events can be asked for afterwards."""
+        events = self.client.responses.create(model="gpt-6-astra", input="Hello", background=True, stream=True)
+        return [event for event in events if event.type == "response.created"][0].response.id
+
     def completion(self):
         return self.client.chat.completions.create(model="gpt-6-astra", messages=HELLO, store=True).id
 
@@ -88,8 +93,8 @@ PATHS = [
 def real_ids(request, monkeypatch):
     """Puts the id of a real object in every place that a case's request has a placeholder."""
     if "respx2_mock" in request.fixturenames:
-        return  # nothing of it reaches the server
-    import os
+        yield  # nothing of it reaches the server
+        return
     maker = openai.OpenAI(base_url=os.environ["TEST_API_BASE_URL"], api_key="any", max_retries=0, timeout=60)
     objects, build, busy = Objects(maker), BaseClient._build_request, []
 
@@ -97,6 +102,8 @@ def real_ids(request, monkeypatch):
         if client is not maker:
             for pattern, kind in PATHS:
                 if at := re.search(pattern, options.url):
+                    if kind == "response" and dict(options.params).get("stream"):
+                        kind = "streamed_response"
                     options.url = options.url[:at.start(1)] + getattr(objects, kind)() + options.url[at.end(1):]
                     break
             body = options.json_data if isinstance(options.json_data, dict) else {}
