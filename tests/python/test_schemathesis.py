@@ -20,17 +20,22 @@ BOUNDED = settings(max_examples=25, derandomize=True, database=None, deadline=No
 
 DOCUMENT = json.loads((ROOT / "openapi/openapi.json").read_text())
 OPERATIONS = [(path, method) for path, item in DOCUMENT["paths"].items() for method in item]
-# Ids that are made up lead to a 404, whatever else is right.
-NEEDS_AN_OBJECT = {path for path in (p for p, _ in OPERATIONS) if "{" in path}
+# Ids that are made up lead to a 404 (a batch's file to a 400), whatever else is right.
+NEEDS_AN_OBJECT = {path for path, _ in OPERATIONS if "{" in path} | {"/v1/batches"}
 # What the specification lets a client say, and this server refuses: half of the requests go without.
 REFUSED = ("audio", "moderation", "web_search_options")
+PLAIN = {"model", "instructions", "max_output_tokens", "metadata", "store", "stream", "temperature", "top_p", "user"}
 
 
-def reach(body):
-    """Lets a request get as far as an answer: the demo model's name, and few tokens."""
+def reach(path, body):
+    """Lets half of the requests get as far as an answer."""
     if isinstance(body.get("model"), str):
         body["model"] = "gpt-4o"
-    if len(body) % 2:
+    if len(body) % 2 and "/responses" in path:  # there, ids of tools, files, and responses may be anywhere
+        for name in set(body) - PLAIN:
+            del body[name]
+        body |= {"model": "gpt-4o", "input": "Hello"}
+    elif len(body) % 2:
         for name in REFUSED:
             body.pop(name, None)
 
@@ -56,8 +61,8 @@ def test_every_answer_is_described(described, path, method, mode):
     @BOUNDED
     @given(case=operation.as_strategy(generation_mode=mode))
     def hold(case):
-        if isinstance(case.body, dict):
-            reach(case.body)
+        if isinstance(case.body, dict) and mode is GenerationMode.POSITIVE:
+            reach(path, case.body)
         statuses[case.call_and_validate(base_url=base, checks=CHECKS, timeout=60).status_code] += 1
 
     try:
