@@ -155,7 +155,7 @@ def run(work, vlgate, quantize, rounds, out, gguf):
     model = work / "model"
     commands = {
         "llama.cpp": [work / "build/bin/llama-server", "-m", work / gguf, "--mmproj", work / "mmproj.gguf", "-t", THREADS, "-tb", THREADS, "-np", 8, "-c", 16384, "--host", "127.0.0.1", "--port", "PORT"],
-        "vlgate": [vlgate, "serve", "--model", model, "--runtime", "native", "--quantize", quantize, "--context", 8192, "--port", "PORT"],
+        "vlgate": [vlgate, "serve", "--model", model, "--runtime", "native", "--served-name", "bench", "--quantize", quantize, "--context", 8192, "--port", "PORT"],
     }
     found = {name: [] for name in commands}
     for r in range(rounds):

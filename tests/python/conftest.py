@@ -25,7 +25,7 @@ class Gateway:
         self.log = log
         began = time.monotonic()
         self.process = subprocess.Popen([BINARY, "serve", "--port", str(self.port), *flags],
-                                        stderr=open(log, "w"), env={**os.environ, **(env or {})})
+                                        stderr=open(log, "w"), env={**os.environ, "XDG_DATA_HOME": f"{log}.data", **(env or {})})
         while time.monotonic() - began < 60:
             assert self.process.poll() is None, pathlib.Path(log).read_text()
             try:

@@ -201,11 +201,17 @@ impl Tensor {
 
     /// Lets the system take back the pages that were read: the packed copy is used from now on.
     pub fn forget(&self) {
+        self.forget_rows(0, self.shape.first().copied().unwrap_or(0));
+    }
+
+    /// The same for `rows` rows from `first` on; what is out of range is left alone.
+    pub fn forget_rows(&self, first: usize, rows: usize) {
         #[cfg(unix)]
         {
-            // Whole pages inside the tensor; a neighbour's bytes stay.
-            let page = 4096;
-            let (start, end) = (self.start.next_multiple_of(page), self.end / page * page);
+            // Whole pages inside the rows; a neighbour's bytes stay.
+            let (page, width) = (4096, self.width() * self.number.bytes());
+            let at = |row: usize| self.start.saturating_add(row.saturating_mul(width)).min(self.end);
+            let (start, end) = (at(first).next_multiple_of(page), at(first.saturating_add(rows)) / page * page);
             if start < end {
                 // SAFETY: a read-only map of a file: dropped pages are read again when they are touched.
                 let _ =

@@ -86,6 +86,9 @@ impl Kinds {
     }
 }
 
+/// Numbers that are read before their pages are let go of.
+const FORGET: usize = 4 << 20;
+
 /// A matrix and its bias.
 #[derive(Debug)]
 pub struct Linear {
@@ -168,6 +171,11 @@ impl<'a> Loader<'a> {
             for part in parts {
                 if row < part.rows {
                     part.tensor.row(part.first + row, out);
+                    // A big matrix is let go of on the way, not only at its end: it would be held twice for a moment.
+                    let some = (FORGET / part.tensor.width().max(1)).max(1);
+                    if (row + 1) % some == 0 {
+                        part.tensor.forget_rows(part.first + row + 1 - some, some);
+                    }
                     for delta in part.deltas {
                         delta.add_row(part.first + row, out);
                     }
