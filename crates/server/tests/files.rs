@@ -272,8 +272,12 @@ async fn a_file_id_is_a_picture_wherever_a_part_may_carry_one() {
         let parts = &jobs.last().unwrap().conversation.messages[0].parts;
         assert!(matches!(&parts[..], [Part::Text(_), Part::Image(p)] if p.width > p.height), "{parts:?}");
     }
+    // What is a text by its bytes is read as one, whatever its name says.
+    let read = json!({"type": "file", "file": {"file_id": text}});
+    let (status, body) = server.chat(say(json!([read]), json!({}))).await;
+    assert_eq!(status, 200, "{body}");
+    assert!(server.engine.asked().last().unwrap().contains("not a picture"), "{:?}", server.engine.asked().last());
     for (part, param, code) in [
-        (json!({"type": "file", "file": {"file_id": text}}), "file.file_id", "unsupported_content"),
         (json!({"type": "file", "file": {"file_id": "file-none"}}), "file.file_id", "file_not_found"),
         (json!({"type": "file", "file": {"file_id": "../store.sqlite"}}), "file.file_id", "file_not_found"),
         (json!({"type": "image_url", "image_url": {"file_id": "file-none"}}), "image_url.file_id", "file_not_found"),

@@ -60,6 +60,7 @@ pub async fn retrieve(state: web::Data<State>, owner: Owner, id: web::Path<Strin
     (status = 200, description = "The batches.", body = BatchList),
     (status = 400, description = "Something in the query is wrong: `param` says what.", body = ErrorResponse),
     (status = 401, description = "No key, or a wrong one.", body = ErrorResponse),
+    (status = 404, description = "No such batch behind `after`.", body = ErrorResponse),
 ))]
 pub async fn list(state: web::Data<State>, owner: Owner, query: Result<web::Query<ListQuery>, Error>) -> HttpResponse {
     answer(page_of(&state, &owner, query).await)

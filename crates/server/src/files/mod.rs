@@ -66,6 +66,7 @@ pub struct FileQuery {
     (status = 200, description = "The files.", body = FileList),
     (status = 400, description = "Something in the query is wrong: `param` says what.", body = ErrorResponse),
     (status = 401, description = "No key, or a wrong one.", body = ErrorResponse),
+    (status = 404, description = "No such file behind `after`.", body = ErrorResponse),
 ))]
 pub async fn list(
     state: web::Data<State>,

@@ -115,7 +115,7 @@ impl Engine for MockEngine {
 
     async fn generate(&self, job: Job) -> Result<EventStream, EngineError> {
         let script = script(&job);
-        let parallel = job.tools.parallel;
+        let (parallel, job_messages) = (job.tools.parallel, job.conversation.messages.len());
         let before = self.asked().iter().filter(|asked| **asked == script).count();
         self.jobs.lock().unwrap().push(job);
         let failed = || Err(EngineError::Failed("secret detail".into()));
@@ -170,7 +170,7 @@ impl Engine for MockEngine {
     async fn count(&self, _: &str, conversation: &Conversation) -> Result<TokenCount, EngineError> {
         let parts = || conversation.messages.iter().flat_map(|m| &m.parts);
         let prompt = conversation.messages.len() * 10 + parts().count();
-        let image = 4 * parts().filter(|p| matches!(p, Part::Image(_))).count();
+        let image = 4 * parts().filter(|p| matches!(p, vlgate_engine::Part::Image(_))).count();
         Ok(TokenCount { prompt: prompt as u32, image: image as u32, video: 0 })
     }
 
