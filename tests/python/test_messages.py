@@ -62,7 +62,7 @@ def test_why_it_ended(claude):
 
 @pytest.mark.parametrize("choice", [{"type": "any"}, {"type": "tool", "name": "click", "disable_parallel_tool_use": True}])
 def test_calls_and_their_results(claude, choice):
-    request = dict(model=MODEL, max_tokens=200, messages=ask("Click it."), tools=[CLICK], tool_choice=choice, temperature=1, extra_body={"seed": 3})
+    request = dict(model=MODEL, max_tokens=200, messages=ask("Click it."), tools=[CLICK], tool_choice=choice, extra_body={"temperature": 1, "seed": 3})
     message = claude.messages.create(**request)
     call = message.content[0]
     assert message.stop_reason == "tool_use" and call.type == "tool_use" and call.name == "click" and 0 <= call.input["x"] <= 9
@@ -76,7 +76,7 @@ def test_calls_and_their_results(claude, choice):
 
 def test_a_form_is_kept(claude):
     schema = {"type": "object", "additionalProperties": False, "required": ["colour"], "properties": {"colour": {"enum": ["red", "blue"]}}}
-    message = claude.messages.create(model=MODEL, max_tokens=100, messages=ask("What is this?"), temperature=1,
+    message = claude.messages.create(model=MODEL, max_tokens=100, messages=ask("What is this?"), extra_body={"temperature": 1},
                                      output_config={"format": {"type": "json_schema", "schema": schema}})
     assert json.loads(message.content[0].text)["colour"] in ("red", "blue")
 
