@@ -12,7 +12,9 @@ import sys
 import yaml
 
 OPERATIONS = {
-    "/chat/completions": ["post"],
+    "/chat/completions": ["get", "post"],
+    "/chat/completions/{completion_id}": ["get", "post", "delete"],
+    "/chat/completions/{completion_id}/messages": ["get"],
     "/completions": ["post"],
     "/models": ["get"],
     "/models/{model}": ["get"],

@@ -14,6 +14,8 @@ import jsonschema
 from jsonschema.exceptions import best_match
 
 SCHEMAS = pathlib.Path(__file__).resolve().parents[1] / "openai/schemas.json"
+# What OpenAI does not have, though it looks like one of its paths with an id.
+OURS = ("/chat/completions/input_tokens",)
 mistakes = []
 checked = {}  # how many answers of each kind were validated: "POST /responses 200 text/event-stream" -> 12
 
@@ -31,6 +33,8 @@ class Specification:
                       for p in sorted(paths, key=lambda p: p.count("{"))]
 
     def path(self, path):
+        if path.rstrip("/") in OURS:
+            return None
         return next((p for pattern, p in self.paths if pattern.fullmatch(path)), None)
 
     def target(self, schema):
@@ -93,6 +97,9 @@ def mistake_in(operation, kind, body):
         # chunks have a null in `usage`, and a choice that goes on has no `finish_reason` yet.
         choices = [c | {"finish_reason": c["finish_reason"] or "stop"} for c in body.get("choices", [])]
         body = {k: v for k, v in body.items() if k != "usage" or v} | {"choices": choices}
+    if operation == "GET /chat/completions/{completion_id}/messages":
+        # The specification's schema is made for messages of the assistant; in its own example they are a user's.
+        body = body | {"data": [message | {"role": "assistant"} for message in body.get("data", [])]}
     validator = specification().validator(operation, kind)
     error = best_match(validator.iter_errors(body)) if validator else None
     return error and f"{error.json_path}: {error.message[:300]}"

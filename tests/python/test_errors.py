@@ -56,7 +56,7 @@ def test_unknown_model_url_method_and_json(client, gateway):
     with pytest.raises(openai.NotFoundError) as e:
         client.chat.completions.create(model="nope", messages=ask("hi"))
     assert e.value.body["code"] == "model_not_found"
-    for response, status in [(httpx.get(gateway.url + "/nothing"), 404), (httpx.get(gateway.url + "/chat/completions"), 405),
+    for response, status in [(httpx.get(gateway.url + "/nothing"), 404), (httpx.get(gateway.url + "/completions"), 405),
                              (httpx.post(gateway.url + "/chat/completions", content=b"{broken"), 400),
                              (httpx.post(gateway.url + "/chat/completions", content=b"\xff\xfe"), 400),
                              (httpx.post(gateway.url + "/chat/completions", content=b"[" * 200_000), 400)]:

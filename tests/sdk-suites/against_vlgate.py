@@ -77,7 +77,9 @@ class Objects:
         return [event for event in events if event.type == "response.created"][0].response.id
 
     def completion(self):
-        return self.client.chat.completions.create(model="gpt-6-astra", messages=HELLO, store=True).id
+        """Its one message is an assistant's: the SDK's type of a kept message knows no other role."""
+        said = [{"role": "assistant", "content": "Hello"}]
+        return self.client.chat.completions.create(model="gpt-6-astra", messages=said, store=True).id
 
 
 PATHS = [

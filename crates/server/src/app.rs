@@ -62,8 +62,19 @@ pub fn listen(
 pub fn routes(cfg: &mut web::ServiceConfig, state: &web::Data<State>) {
     cfg.app_data(web::PayloadConfig::new(state.config.body_bytes));
     for prefix in ["/v1", ""] {
-        cfg.service(only(&format!("{prefix}/chat/completions"), web::post().to(chat::create)))
-            .service(only(&format!("{prefix}/chat/completions/"), web::post().to(chat::create)))
+        for path in [format!("{prefix}/chat/completions"), format!("{prefix}/chat/completions/")] {
+            cfg.service(two(&path, web::get().to(chat::kept::list), web::post().to(chat::create)));
+        }
+        cfg.service(only(&format!("{prefix}/chat/completions/input_tokens"), web::post().to(tokens::count)))
+            .service(only(&format!("{prefix}/chat/completions/{{id}}/messages"), web::get().to(chat::kept::messages)))
+            .service(
+                two(
+                    &format!("{prefix}/chat/completions/{{id}}"),
+                    web::get().to(chat::kept::retrieve),
+                    web::delete().to(chat::kept::delete),
+                )
+                .route(web::post().to(chat::kept::update)),
+            )
             .service(only(&format!("{prefix}/messages"), web::post().to(messages::create)))
             .service(only(&format!("{prefix}/messages/count_tokens"), web::post().to(messages::count)))
             .service(only(&format!("{prefix}/responses"), web::post().to(responses::create)))
@@ -75,7 +86,6 @@ pub fn routes(cfg: &mut web::ServiceConfig, state: &web::Data<State>) {
                 web::get().to(responses::retrieve),
                 web::delete().to(responses::delete),
             ))
-            .service(only(&format!("{prefix}/chat/completions/input_tokens"), web::post().to(tokens::count)))
             .service(only(&format!("{prefix}/tokenize"), web::post().to(tokens::tokenize)))
             .service(only(&format!("{prefix}/detokenize"), web::post().to(tokens::detokenize)))
             .service(only(&format!("{prefix}/completions"), web::post().to(completions::create)))

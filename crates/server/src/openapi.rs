@@ -11,7 +11,8 @@ use crate::{batches, chat, completions, files, health, messages, models, respons
 #[derive(OpenApi)]
 #[openapi(
     info(title = "vlgate", description = "An OpenAI-compatible gateway for Qwen3-VL.", license(name = "MIT OR Apache-2.0")),
-    paths(chat::create, tokens::count, completions::create, files::create, files::list, files::retrieve, files::content,
+    paths(chat::create, chat::kept::list, chat::kept::retrieve, chat::kept::update, chat::kept::delete, chat::kept::messages,
+        tokens::count, completions::create, files::create, files::list, files::retrieve, files::content,
         files::delete, batches::create, batches::list, batches::retrieve, batches::cancel, tokens::tokenize,
         tokens::detokenize, responses::create, responses::input_tokens, responses::kept::retrieve, responses::kept::delete,
         responses::kept::cancel, responses::kept::input_items, messages::create, messages::count, models::list, models::retrieve, health::live, health::ready, health::metrics),

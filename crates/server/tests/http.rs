@@ -203,7 +203,7 @@ async fn models_by_id_escaped_id_and_alias() {
     assert_eq!(server.get("/v1/models/none").await.0, 404);
     assert_eq!(server.get("//v1/models/").await.0, 200);
     assert_eq!(server.get("/nothing").await.1["error"]["type"], "invalid_request_error");
-    assert_eq!(server.get("/v1/chat/completions").await.0, 405);
+    assert_eq!(server.get("/v1/completions").await.0, 405);
     assert_eq!(start_with(ServerConfig::default(), false).get("/readyz").await.0, 503);
 }
 

@@ -1,6 +1,7 @@
-//! `POST /v1/chat/completions`.
+//! `/v1/chat/completions`.
 
 mod format;
+mod kept;
 mod media;
 mod messages;
 mod notes;
@@ -13,6 +14,7 @@ mod validate;
 
 pub use format::{AnswerFormat, Asked};
 pub(crate) use format::{bad_name, checked, name_fits};
+pub use kept::{CompletionDeleted, CompletionList, KeptMessage, KeptQuery, MessageList, MetadataUpdate, message_page};
 pub use media::{ClipOptions, File, VideoSource, VideoUrl, VlgateOptions};
 pub(crate) use messages::pixels;
 pub use notes::{FrameNote, MediaNote, PageNote, VlgateNotes};

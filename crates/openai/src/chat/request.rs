@@ -92,7 +92,7 @@ pub struct ChatRequest {
     /// Texts that end the answer.
     #[schema(value_type = Option<shapes::Stop>)]
     pub stop: Option<Value>,
-    /// Accepted.
+    /// Keep the completion, so that it can be asked for afterwards.
     pub store: Option<bool>,
     /// Answer with server-sent events.
     pub stream: Option<bool>,

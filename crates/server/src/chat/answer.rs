@@ -58,18 +58,25 @@ pub fn fingerprint() -> String {
 
 /// Waits for all choices.
 pub async fn collect(streams: Vec<EventStream>, head: Head) -> Result<Completion, ApiError> {
-    let choices = streams.into_iter().enumerate().map(|(i, s)| choice(i as u32, s, head.wants));
-    let done = try_join_all(choices).await?;
+    let growing = streams.into_iter().map(|events| grow(events, head.wants));
+    let grown = try_join_all(growing).await?;
+    Ok(whole(head, grown))
+}
+
+/// The completion of choices that have ended.
+pub fn whole(head: Head, grown: Vec<Growing>) -> Completion {
     let mut usage: Option<Usage> = None;
-    let mut choices = Vec::with_capacity(done.len());
-    for (choice, one) in done {
+    let mut choices = Vec::with_capacity(grown.len());
+    let wants = head.wants;
+    let ended = grown.into_iter().enumerate().filter_map(|(index, growing)| growing.choice(index as u32, wants));
+    for (choice, one) in ended {
         match &mut usage {
             Some(all) => all.add_completion(&one),
             None => usage = Some(one),
         }
         choices.push(choice);
     }
-    Ok(Completion {
+    Completion {
         id: head.id,
         object: CompletionKind::Completion,
         created: head.created,
@@ -80,43 +87,65 @@ pub async fn collect(streams: Vec<EventStream>, head: Head) -> Result<Completion
         system_fingerprint: fingerprint(),
         metadata: head.metadata,
         vlgate: head.notes,
-    })
+    }
 }
 
-async fn choice(index: u32, mut events: EventStream, wants: Wants) -> Result<(Choice, Usage), ApiError> {
-    let (mut text, mut reasoning, mut tokens) = (String::new(), String::new(), Vec::new());
-    let mut calls: Vec<ResponseToolCall> = Vec::new();
+async fn grow(mut events: EventStream, wants: Wants) -> Result<Growing, ApiError> {
+    let mut growing = Growing::default();
     while let Some(event) = events.next().await {
-        match event.map_err(|e| reply::engine(&e))? {
+        growing.take(event.map_err(|e| reply::engine(&e))?, wants);
+        if growing.end.is_some() {
+            return Ok(growing);
+        }
+    }
+    Err(reply::engine(&sse::unfinished()))
+}
+
+/// A choice, of which the events so far are known.
+#[derive(Default)]
+pub struct Growing {
+    text: String,
+    reasoning: String,
+    tokens: Vec<TokenLogprob>,
+    calls: Vec<ResponseToolCall>,
+    end: Option<(FinishReason, Usage)>,
+}
+
+impl Growing {
+    /// One event more.
+    pub fn take(&mut self, event: Event, wants: Wants) {
+        match event {
             Event::Text { delta, logprobs } => {
-                text.push_str(&delta);
-                tokens.extend(logprobs.into_iter().map(token));
+                self.text.push_str(&delta);
+                self.tokens.extend(logprobs.into_iter().map(token));
             }
-            Event::Reasoning { delta } if wants.reasoning => reasoning.push_str(&delta),
+            Event::Reasoning { delta } if wants.reasoning => self.reasoning.push_str(&delta),
             Event::ToolCall { id, name, .. } => {
-                calls.push(ResponseToolCall {
+                self.calls.push(ResponseToolCall {
                     id,
                     kind: CallKind::Function,
                     function: FunctionCall { name, arguments: String::new() },
                 });
             }
             Event::ToolArguments { index, delta } => {
-                if let Some(call) = calls.get_mut(index as usize) {
+                if let Some(call) = self.calls.get_mut(index as usize) {
                     call.function.arguments.push_str(&delta);
                 }
             }
             Event::Finished { reason, usage: counts, .. } => {
-                let logprobs = wants.logprobs.then_some(ChoiceLogprobs { content: Some(tokens), refusal: None });
-                let message = message(text, reasoning, calls, wants.functions);
-                return Ok((
-                    Choice { index, message, logprobs, finish_reason: finish(&reason, wants.functions) },
-                    usage(&counts),
-                ));
+                self.end = Some((finish(&reason, wants.functions), usage(&counts)));
             }
             Event::Started { .. } | Event::Reasoning { .. } => {}
         }
     }
-    Err(reply::engine(&sse::unfinished()))
+
+    /// What it has become, once it has ended.
+    fn choice(self, index: u32, wants: Wants) -> Option<(Choice, Usage)> {
+        let (finish_reason, usage) = self.end?;
+        let logprobs = wants.logprobs.then_some(ChoiceLogprobs { content: Some(self.tokens), refusal: None });
+        let message = message(self.text, self.reasoning, self.calls, wants.functions);
+        Some((Choice { index, message, logprobs, finish_reason }, usage))
+    }
 }
 
 fn message(text: String, reasoning: String, mut calls: Vec<ResponseToolCall>, functions: bool) -> ResponseMessage {

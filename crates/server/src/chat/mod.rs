@@ -2,6 +2,7 @@
 
 mod answer;
 mod convert;
+pub mod kept;
 mod stream;
 
 use actix_web::{Error, HttpRequest, HttpResponse, web};
@@ -15,6 +16,7 @@ use vlgate_openai::{
 
 pub use answer::fingerprint;
 
+use self::kept::Keeper;
 use crate::{
     State,
     body::{self, Answer, Body},
@@ -47,11 +49,15 @@ async fn respond(state: &web::Data<State>, body: &Body) -> Answer {
     let request = ChatRequest::parse(&body.bytes)?;
     let card = state.model(&request.model)?;
     let (streams, head) = start(state, &body.owner, &card, &request, &body.id).await?;
+    let keeper = Keeper::new(state, &body.owner, &request, &head.id);
     if request.stream == Some(true) {
         let note = format!("model={} stream", card.id);
-        return Ok((stream::respond(streams, head, &request, stopwatch).await?, note));
+        return Ok((stream::respond(streams, head, &request, keeper, stopwatch).await?, note));
     }
     let completion = answer::collect(streams, head).await?;
+    if let Some(keeper) = keeper {
+        keeper.keep(&completion).await;
+    }
     let usage = completion.usage.clone().unwrap_or_default();
     let note = format!("model={} prompt={} completion={}", card.id, usage.prompt_tokens, usage.completion_tokens);
     Ok((HttpResponse::Ok().json(completion), note))
@@ -68,7 +74,12 @@ pub async fn complete(state: &State, owner: &Owner, id: &str, body: &[u8]) -> Re
     }
     let card = state.model(&request.model)?;
     let (streams, head) = start(state, owner, &card, &request, id).await?;
-    answer::collect(streams, head).await
+    let keeper = Keeper::new(state, owner, &request, &head.id);
+    let completion = answer::collect(streams, head).await?;
+    if let Some(keeper) = keeper {
+        keeper.keep(&completion).await;
+    }
+    Ok(completion)
 }
 
 /// The conversation that a request's prompt is made of, the same whether it is answered or counted, and what the model sees of

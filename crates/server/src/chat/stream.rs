@@ -11,7 +11,10 @@ use vlgate_openai::{
     },
 };
 
-use super::answer::{Head, fingerprint, finish, token, usage};
+use super::{
+    answer::{Growing, Head, fingerprint, finish, token, usage, whole},
+    kept::Keeper,
+};
 use crate::{
     rate::Stopwatch,
     reply,
@@ -25,6 +28,7 @@ pub async fn respond(
     streams: Vec<EventStream>,
     head: Head,
     request: &ChatRequest,
+    keeper: Option<Keeper>,
     stopwatch: Stopwatch,
 ) -> Result<HttpResponse, ApiError> {
     let count = streams.len();
@@ -32,9 +36,11 @@ pub async fn respond(
     let mut events: SelectAll<Indexed> = futures::stream::select_all(indexed);
     let first = sse::first(&mut events, |(_, event)| event).await?;
     let (lines, response) = sse::open();
+    let record = keeper.map(|keeper| Record { keeper, choices: (0..count).map(|_| Growing::default()).collect() });
     let writer = Writer {
         lines,
         head,
+        record,
         with_usage: request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false),
         obfuscated: request.stream_options.as_ref().and_then(|o| o.include_obfuscation).unwrap_or(false),
         total: None,
@@ -44,9 +50,16 @@ pub async fn respond(
     Ok(response)
 }
 
+/// What was streamed of a completion that is to be kept.
+struct Record {
+    keeper: Keeper,
+    choices: Vec<Growing>,
+}
+
 struct Writer {
     lines: Lines,
     head: Head,
+    record: Option<Record>,
     with_usage: bool,
     obfuscated: bool,
     total: Option<Usage>,
@@ -84,12 +97,20 @@ impl Writer {
             match event {
                 Some((index, Ok(event))) => {
                     finished += usize::from(matches!(event, Event::Finished { .. }));
+                    let wants = self.head.wants;
+                    if let Some(growing) = self.record.as_mut().and_then(|r| r.choices.get_mut(index as usize)) {
+                        growing.take(event.clone(), wants);
+                    }
                     self.event(index, event).await?;
                 }
                 Some((_, Err(error))) => return self.lines.data(&reply::engine(&error).body()).await,
                 None if finished == count => break,
                 None => return self.lines.data(&reply::engine(&sse::unfinished()).body()).await,
             }
+        }
+        // Kept before the client hears that this was all, so that it can ask for it at once.
+        if let Some(record) = self.record.take() {
+            record.keeper.keep(&whole(self.head.clone(), record.choices)).await;
         }
         if self.with_usage {
             let usage = self.total.take().unwrap_or_default();

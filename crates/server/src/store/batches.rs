@@ -79,7 +79,7 @@ impl Store {
     pub async fn batches(&self, owner: &Owner, paging: Paging) -> Result<Page<Batch>, StoreError> {
         let owner = owner.clone();
         self.run(move |db| {
-            page(db, ("batches", COLUMNS), &owner, None, &paging, |row| BatchRow::read(row).map(|r| r.batch))
+            page(db, ("batches", COLUMNS), &owner, &[], &paging, |row| BatchRow::read(row).map(|r| r.batch))
         })
         .await
     }

@@ -105,8 +105,8 @@ impl Store {
     ) -> Result<Page<FileRow>, StoreError> {
         let owner = owner.clone();
         self.run(move |db| {
-            let only = purpose.as_deref().map(|p| ("purpose", p));
-            page(db, ("files", COLUMNS), &owner, only, &paging, FileRow::read)
+            let only: Vec<_> = purpose.iter().map(|p| ("purpose = ?", vec![p.as_str()])).collect();
+            page(db, ("files", COLUMNS), &owner, &only, &paging, FileRow::read)
         })
         .await
     }

@@ -9,6 +9,7 @@
 
 mod batches;
 mod bytes;
+mod completions;
 mod error;
 mod files;
 mod lock;
@@ -29,6 +30,7 @@ use tokio::sync::Mutex;
 
 pub use batches::{BatchRow, Finished};
 pub use bytes::Incoming;
+pub use completions::{CompletionRow, NewCompletion, Wanted};
 pub use error::StoreError;
 pub use files::{FileRow, NewFile};
 pub use lock::Lock;

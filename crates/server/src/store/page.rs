@@ -1,6 +1,6 @@
 //! A page of a list, as OpenAI cuts lists: by the id of the row before it.
 
-use rusqlite::{Connection, OptionalExtension, Row, ToSql};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
 
 use super::{Owner, StoreError, now};
 
@@ -34,8 +34,11 @@ pub struct Page<T> {
     pub more: bool,
 }
 
-/// A page of `table`, which has `seq`, `id`, `owner` and `expires`; of rows whose `column` is `value` where that is asked
-/// for. Names of tables and columns come from this program, never from a client.
+/// What else the rows of a page fulfil: SQL with a `?` for each of the values.
+pub type Condition<'a> = (&'static str, Vec<&'a str>);
+
+/// A page of `table`, which has `seq`, `id`, `owner` and `expires`; of rows that fulfil all of `only`. Names of tables and
+/// columns and the SQL of conditions come from this program, never from a client.
 ///
 /// # Errors
 /// [`StoreError::NotFound`] when the row to begin behind is not there.
@@ -43,7 +46,7 @@ pub fn page<T>(
     db: &Connection,
     (table, columns): (&str, &str),
     owner: &Owner,
-    only: Option<(&str, &str)>,
+    only: &[Condition<'_>],
     paging: &Paging,
     read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
 ) -> Result<Page<T>, StoreError> {
@@ -60,15 +63,17 @@ pub fn page<T>(
         None if paging.order == Order::Ascending => 0,
         None => i64::MAX,
     };
-    let (column, value) = only.unwrap_or(("owner", ""));
-    let narrowed = if only.is_some() { format!("AND {column} = ?4") } else { "AND ?4 = ''".to_owned() };
+    let narrowed: String = only.iter().map(|(sql, _)| format!(" AND {sql}")).collect();
     let sql = format!(
-        "SELECT {columns} FROM {table} WHERE owner = ?1 AND seq {compare} ?2 AND (expires IS NULL OR expires > ?3) {narrowed}
-         ORDER BY seq {direction} LIMIT ?5"
+        "SELECT {columns} FROM {table} WHERE owner = ? AND seq {compare} ? AND (expires IS NULL OR expires > ?){narrowed}
+         ORDER BY seq {direction} LIMIT ?"
     );
     let wanted = i64::from(paging.limit) + 1;
-    let values: [&dyn ToSql; 5] = [owner, &start, &now, &value, &wanted];
-    let mut rows = db.prepare(&sql)?.query_map(values, read)?.collect::<rusqlite::Result<Vec<T>>>()?;
+    let mut values: Vec<&dyn ToSql> = vec![owner, &start, &now];
+    values.extend(only.iter().flat_map(|(_, values)| values).map(|value| value as &dyn ToSql));
+    values.push(&wanted);
+    let mut rows =
+        db.prepare(&sql)?.query_map(params_from_iter(values), read)?.collect::<rusqlite::Result<Vec<T>>>()?;
     let more = rows.len() > paging.limit as usize;
     rows.truncate(paging.limit as usize);
     Ok(Page { rows, more })

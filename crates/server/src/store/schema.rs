@@ -8,7 +8,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::StoreError;
 
 /// The steps from an empty database on.
-const STEPS: [&str; 3] = [
+const STEPS: [&str; 4] = [
     "
 CREATE TABLE files (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -77,10 +77,33 @@ CREATE TRIGGER batches_gone AFTER DELETE ON batches BEGIN
     DELETE FROM batch_lines WHERE batch = OLD.seq;
 END;
 ",
+    "
+CREATE TABLE completions (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    id TEXT NOT NULL UNIQUE,
+    owner TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    expires INTEGER,
+    model TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    body TEXT NOT NULL
+);
+CREATE INDEX completions_of_owner ON completions (owner, seq);
+CREATE INDEX completions_ending ON completions (expires);
+CREATE TABLE completion_messages (
+    completion INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    body TEXT NOT NULL,
+    PRIMARY KEY (completion, position)
+);
+CREATE TRIGGER completions_gone AFTER DELETE ON completions BEGIN
+    DELETE FROM completion_messages WHERE completion = OLD.seq;
+END;
+",
 ];
 
 /// Tables whose rows end. Files are not among them: their bytes have to go with the row.
-pub const EXPIRING: [&str; 2] = ["responses", "batches"];
+pub const EXPIRING: [&str; 3] = ["responses", "batches", "completions"];
 
 /// Takes the steps that were not taken yet.
 ///
