@@ -17,5 +17,5 @@ pub mod tokens;
 
 pub use either::TextOr;
 pub use error::{ApiError, ErrorBody, ErrorResponse};
-pub use list::ListQuery;
+pub use list::{ListOrder, ListQuery};
 pub use models::{ListKind, Model, ModelKind, ModelList};

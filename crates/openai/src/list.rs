@@ -11,8 +11,7 @@ use crate::{
 /// Which way a list goes, by creation.
 #[derive(Debug, Clone, Copy, ToSchema)]
 #[schema(rename_all = "lowercase")]
-#[allow(dead_code, reason = "for readers of the specification")]
-enum ListOrder {
+pub enum ListOrder {
     /// Oldest first.
     Asc,
     /// Newest first.

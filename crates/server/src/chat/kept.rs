@@ -5,7 +5,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use vlgate_openai::{
-    ApiError, ErrorResponse, ListKind, ListQuery,
+    ApiError, ErrorResponse, ListKind, ListOrder, ListQuery,
     chat::{
         ChatRequest, Completion, CompletionDeleted, CompletionList, KeptMessage, KeptQuery, MessageList,
         MetadataUpdate, message_page,
@@ -67,7 +67,7 @@ type Query = Result<web::Query<Vec<(String, String)>>, Error>;
             description = "Only those with all of these pairs: `metadata[key]=value`."),
         ("after" = Option<String>, Query, description = "The id of the completion before the first one."),
         ("limit" = Option<i64>, Query, description = "Completions at the most, 1 to 100; 20 where it is left out."),
-        ("order" = Option<String>, Query, description = "By creation, `asc` or `desc`; `asc` where it is left out."),
+        ("order" = inline(Option<ListOrder>), Query, description = "By creation, `asc` or `desc`; `asc` where it is left out."),
     ),
     responses(
         (status = 200, description = "The completions.", body = CompletionList),
@@ -144,7 +144,7 @@ pub async fn delete(state: web::Data<State>, owner: Owner, id: web::Path<String>
         ("completion_id" = String, Path, description = "`chatcmpl-…`"),
         ("after" = Option<String>, Query, description = "The id of the message before the first one."),
         ("limit" = Option<i64>, Query, description = "Messages at the most, 1 to 100; 20 where it is left out."),
-        ("order" = Option<String>, Query, description = "`asc` or `desc`; `asc` where it is left out."),
+        ("order" = inline(Option<ListOrder>), Query, description = "`asc` or `desc`; `asc` where it is left out."),
     ),
     responses(
         (status = 200, description = "The messages.", body = MessageList),
