@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Scores openapi.json against OpenAI's own specification, for chat completions and models.
+"""Scores openapi.json against OpenAI's own specification, for chat completions, models, completions, files and batches.
 
     python3 openapi/score.py PATH/TO/openai/openapi.yaml [--min 99]
 
@@ -14,7 +14,11 @@ import pathlib
 
 import yaml
 
-OPERATIONS = [("post", "/chat/completions"), ("get", "/models"), ("get", "/models/{model}")]
+OPERATIONS = [
+    ("post", "/chat/completions"), ("get", "/models"), ("get", "/models/{model}"), ("post", "/completions"),
+    ("get", "/files"), ("post", "/files"), ("get", "/files/{file_id}"), ("delete", "/files/{file_id}"),
+    ("post", "/batches"), ("get", "/batches"), ("get", "/batches/{batch_id}"), ("post", "/batches/{batch_id}/cancel"),
+]
 
 
 class Spec:
@@ -131,7 +135,8 @@ class Score:
 def contents(operation, spec):
     """The schemas of an operation with their names: its request, and its answers with status 200."""
     if "requestBody" in operation:
-        yield "request", spec.resolve(operation["requestBody"])["content"]["application/json"]["schema"]
+        kinds = spec.resolve(operation["requestBody"])["content"]
+        yield "request", (kinds.get("application/json") or kinds["multipart/form-data"])["schema"]
     for kind, content in spec.resolve(operation["responses"]["200"])["content"].items():
         yield f"200 {kind}", content["schema"]
 

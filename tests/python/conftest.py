@@ -2,6 +2,7 @@
 
 import base64, functools, http.server, io, os, pathlib, signal, socket, subprocess, threading, time, urllib.request
 
+import contract
 import pytest
 from openai import OpenAI
 from PIL import Image, ImageDraw
@@ -25,7 +26,7 @@ class Gateway:
         self.log = log
         began = time.monotonic()
         self.process = subprocess.Popen([BINARY, "serve", "--port", str(self.port), *flags],
-                                        stderr=open(log, "w"), env={**os.environ, **(env or {})})
+                                        stderr=open(log, "w"), env={**os.environ, "XDG_DATA_HOME": f"{log}.data", **(env or {})})
         while time.monotonic() - began < 60:
             assert self.process.poll() is None, pathlib.Path(log).read_text()
             try:
@@ -64,6 +65,17 @@ def data_url(raw, mime="image/png"):
 def ask(text, *urls, **extra):
     parts = [{"type": "image_url", "image_url": {"url": u, **extra}} for u in urls]
     return [{"role": "user", "content": [*parts, {"type": "text", "text": text}]}]
+
+
+contract.install()
+
+
+@pytest.fixture(autouse=True)
+def openais_contract():
+    """Whatever a test is about: each answer that it got fits OpenAI's own specification."""
+    yield
+    found, contract.mistakes[:] = contract.mistakes[:], []
+    assert not found, "\n".join(found)
 
 
 @pytest.fixture(scope="session")

@@ -48,6 +48,9 @@ def test_adapters_are_models_beside_their_base(tmp_path):
         assert base == say(OpenAI(base_url=alone.url, api_key="x", max_retries=0), "base")
         tuned = say(client, "from-file")
         assert tuned == say(client, "from-flag") != base
+        # What is counted and shown is of the model that is named.
+        count = client.post("/tokenize", body={"model": "from-file", "prompt": "hello there"}, cast_to=object)
+        assert count["count"] == len(count["tokens"]) > 0
         # Aliases mean the base.
         assert say(client, "gpt-4o") == base
     finally:

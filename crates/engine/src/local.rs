@@ -9,14 +9,16 @@ use vlgate_media::{Clip, Picture};
 
 use crate::{
     contract::{
-        Conversation, Engine, EngineError, EventStream, Job, Load, ModelCard, Part, Sampling, TokenCount, Usage,
+        Conversation, Engine, EngineError, EventStream, Job, Load, ModelCard, Part, Sampling, Source, TokenCount,
+        Tokens, Usage,
     },
     delivery::Delivery,
     grammar::{Constraint, Grammars},
     model_dir::ModelDir,
     pads::Prompt,
     prompt::leaves_thinking_open,
-    runtime::{Prepared, Runtime},
+    raw::text_of,
+    runtime::{Clips, Prepared, Runtime},
     sampler::Sampler,
     speech::Speech,
 };
@@ -37,17 +39,26 @@ impl<R: Runtime> LocalEngine<R> {
         Self { card, model, runtime, grammars }
     }
 
-    /// The model's prompt for a conversation.
-    fn prompt(&self, conversation: &Conversation) -> Result<Prompt, EngineError> {
+    /// The model's prompt: the same whether it is computed, counted or shown.
+    fn prompt(&self, source: Source<'_>) -> Result<Prompt, EngineError> {
+        let conversation = match source {
+            Source::Conversation(conversation) => conversation,
+            Source::Raw(raw) => return Prompt::raw(&self.model, raw, self.runtime.reads_text()),
+        };
         let (images, clips) = pictures(conversation);
-        let video = self.runtime.takes_video() && self.model.video_token.is_some();
-        if !clips.is_empty() && !video {
-            return Err(EngineError::Invalid {
+        match self.runtime.clips() {
+            _ if clips.is_empty() => Prompt::new(&self.model, conversation, images, clips),
+            Clips::Pairs if self.model.video_token.is_some() => Prompt::new(&self.model, conversation, images, clips),
+            Clips::Stills if self.model.video_token.is_some() => Prompt::of_stills(&self.model, conversation),
+            _ => Err(EngineError::Invalid {
                 message: "This model's runtime does not take video.".into(),
                 param: Some("messages".into()),
-            });
+            }),
         }
-        Prompt::new(&self.model, conversation, images, clips)
+    }
+
+    fn knows(&self, model: &str) -> Result<(), EngineError> {
+        if model == self.card.id { Ok(()) } else { Err(EngineError::NoSuchModel(model.to_owned())) }
     }
 
     fn sampling(&self, job: &Job) -> Sampling {
@@ -94,14 +105,14 @@ impl<R: Runtime + 'static> Engine for LocalEngine<R> {
     }
 
     async fn generate(&self, job: Job) -> Result<EventStream, EngineError> {
-        if job.model != self.card.id {
-            return Err(EngineError::NoSuchModel(job.model));
-        }
+        self.knows(&job.model)?;
         let began = Instant::now();
-        let Prompt { text, tokens, images, clips, count } = self.prompt(&job.conversation)?;
+        let Prompt { text, tokens, images, clips, count } = self.prompt(job.source())?;
         let max_tokens = self.budget(&job, count.prompt)?;
         let banned = if job.ignore_eos { self.model.eos.clone() } else { Vec::new() };
-        let thinking = leaves_thinking_open(&text);
+        // What goes on from a raw prompt is text, whatever it looks like.
+        let (raw, tools) = (job.raw.is_some(), !job.conversation.tools.is_empty());
+        let thinking = !raw && leaves_thinking_open(&text);
         let constraint = self.grammars.constraint(&job, thinking).await?;
         let failure = constraint.as_ref().map(Constraint::failure).unwrap_or_default();
         let sampler = Sampler::new(self.sampling(&job), job.logprobs, &tokens, banned).held_to(constraint);
@@ -110,7 +121,7 @@ impl<R: Runtime + 'static> Engine for LocalEngine<R> {
         let steps = self.runtime.start(prepared).await?;
         let usage = Usage { prompt: count.prompt, image: count.image, video: count.video, ..Usage::default() };
         let (events, stream) = mpsc::channel(64);
-        let speech = Speech::new(thinking, self.model.thinks, !job.conversation.tools.is_empty());
+        let speech = Speech::new(thinking, self.model.thinks && !raw, tools);
         let delivery =
             Delivery { model: Arc::clone(&self.model), job, usage, max_tokens, began, events, speech, failure };
         tokio::spawn(delivery.run(steps));
@@ -118,10 +129,19 @@ impl<R: Runtime + 'static> Engine for LocalEngine<R> {
     }
 
     async fn count(&self, model: &str, conversation: &Conversation) -> Result<TokenCount, EngineError> {
-        if model != self.card.id {
-            return Err(EngineError::NoSuchModel(model.to_owned()));
-        }
-        Ok(self.prompt(conversation)?.count)
+        self.knows(model)?;
+        Ok(self.prompt(Source::Conversation(conversation))?.count)
+    }
+
+    async fn tokens(&self, model: &str, source: Source<'_>) -> Result<Tokens, EngineError> {
+        self.knows(model)?;
+        let Prompt { tokens: ids, count, .. } = self.prompt(source)?;
+        Ok(Tokens { ids, count })
+    }
+
+    async fn text(&self, model: &str, tokens: &[u32]) -> Result<String, EngineError> {
+        self.knows(model)?;
+        text_of(&self.model, tokens)
     }
 
     fn load(&self) -> Load {

@@ -15,7 +15,8 @@ use crate::{
 
 /// Stands for a caller's `<` while the template runs; taken out of callers' texts beforehand.
 const SENTINEL: char = '\u{F8F0}';
-const WORD_JOINER: char = '\u{2060}';
+/// Invisible; behind the first character of a special token it makes the token text.
+pub const WORD_JOINER: char = '\u{2060}';
 
 /// A model's chat template and the special tokens that callers may not speak.
 pub struct Template {

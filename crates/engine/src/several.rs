@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use crate::contract::{Conversation, Engine, EngineError, EventStream, Job, Load, ModelCard, TokenCount};
+use crate::contract::{
+    Conversation, Engine, EngineError, EventStream, Job, Load, ModelCard, Source, TokenCount, Tokens,
+};
 
 /// Engines whose ids differ; a job goes to the one that has its model.
 pub struct Several {
@@ -41,6 +43,14 @@ impl Engine for Several {
 
     async fn count(&self, model: &str, conversation: &Conversation) -> Result<TokenCount, EngineError> {
         self.of(model)?.count(model, conversation).await
+    }
+
+    async fn tokens(&self, model: &str, source: Source<'_>) -> Result<Tokens, EngineError> {
+        self.of(model)?.tokens(model, source).await
+    }
+
+    async fn text(&self, model: &str, tokens: &[u32]) -> Result<String, EngineError> {
+        self.of(model)?.text(model, tokens).await
     }
 
     /// Sums; ready when all are; the last step of the one that is longest without one while it runs.

@@ -1,6 +1,6 @@
 //! `GET /v1/models`.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 /// What a model is.
@@ -12,10 +12,11 @@ pub enum ModelKind {
 }
 
 /// What a list is.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum ListKind {
     /// The only kind.
+    #[default]
     List,
 }
 

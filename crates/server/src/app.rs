@@ -8,7 +8,10 @@ use vlgate_engine::Engine;
 use vlgate_media::Resolver;
 use vlgate_openai::ApiError;
 
-use crate::{ServerConfig, State, chat, door, health, models, openapi, page, rate, reply::refuse};
+use crate::{
+    ServerConfig, State, Store, background, batches, chat, completions, door, files, health, messages, models, openapi,
+    page, rate, reply::refuse_at, responses, tokens,
+};
 
 /// Serves until SIGTERM or SIGINT; requests that run may finish within 30 seconds.
 ///
@@ -21,14 +24,16 @@ pub async fn serve(config: ServerConfig, engine: Arc<dyn Engine>, resolver: Arc<
 /// Listens; the returned server runs when it is awaited. Port 0 takes a free one.
 ///
 /// # Errors
-/// When the address cannot be listened on.
+/// When the address cannot be listened on, or the store not opened. Must be called on a tokio runtime.
 pub fn listen(
     config: ServerConfig,
     engine: Arc<dyn Engine>,
     resolver: Arc<Resolver>,
 ) -> io::Result<(Server, Vec<SocketAddr>)> {
     let address = (config.host.clone(), config.port);
-    let state = web::Data::new(State::new(config, engine, resolver));
+    let store = Store::open(config.store.clone()).map_err(io::Error::other)?;
+    let state = web::Data::new(State::new(config, engine, resolver, store));
+    let state_behind = state.clone();
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
@@ -49,6 +54,7 @@ pub fn listen(
     for address in &addresses {
         tracing::info!("vlgate listens on http://{address} (API at /v1)");
     }
+    tokio::spawn(background::run(state_behind));
     Ok((server.run(), addresses))
 }
 
@@ -58,6 +64,31 @@ pub fn routes(cfg: &mut web::ServiceConfig, state: &web::Data<State>) {
     for prefix in ["/v1", ""] {
         cfg.service(only(&format!("{prefix}/chat/completions"), web::post().to(chat::create)))
             .service(only(&format!("{prefix}/chat/completions/"), web::post().to(chat::create)))
+            .service(only(&format!("{prefix}/messages"), web::post().to(messages::create)))
+            .service(only(&format!("{prefix}/messages/count_tokens"), web::post().to(messages::count)))
+            .service(only(&format!("{prefix}/responses"), web::post().to(responses::create)))
+            .service(only(&format!("{prefix}/responses/input_tokens"), web::post().to(responses::input_tokens)))
+            .service(only(&format!("{prefix}/responses/{{id}}/cancel"), web::post().to(responses::cancel)))
+            .service(only(&format!("{prefix}/responses/{{id}}/input_items"), web::get().to(responses::input_items)))
+            .service(two(
+                &format!("{prefix}/responses/{{id}}"),
+                web::get().to(responses::retrieve),
+                web::delete().to(responses::delete),
+            ))
+            .service(only(&format!("{prefix}/chat/completions/input_tokens"), web::post().to(tokens::count)))
+            .service(only(&format!("{prefix}/tokenize"), web::post().to(tokens::tokenize)))
+            .service(only(&format!("{prefix}/detokenize"), web::post().to(tokens::detokenize)))
+            .service(only(&format!("{prefix}/completions"), web::post().to(completions::create)))
+            .service(two(&format!("{prefix}/files"), web::get().to(files::list), web::post().to(files::create)))
+            .service(only(&format!("{prefix}/files/{{id}}/content"), web::get().to(files::content)))
+            .service(two(
+                &format!("{prefix}/files/{{id}}"),
+                web::get().to(files::retrieve),
+                web::delete().to(files::delete),
+            ))
+            .service(two(&format!("{prefix}/batches"), web::get().to(batches::list), web::post().to(batches::create)))
+            .service(only(&format!("{prefix}/batches/{{id}}"), web::get().to(batches::retrieve)))
+            .service(only(&format!("{prefix}/batches/{{id}}/cancel"), web::post().to(batches::cancel)))
             .service(only(&format!("{prefix}/models"), web::get().to(models::list)))
             .service(only(&format!("{prefix}/models/"), web::get().to(models::list)))
             .service(only(&format!("{prefix}/models/{{id:.+}}"), web::get().to(models::retrieve)));
@@ -79,14 +110,19 @@ fn only(path: &str, route: actix_web::Route) -> actix_web::Resource {
     web::resource(path).route(route).default_service(web::to(wrong_method))
 }
 
+/// The same with two methods.
+fn two(path: &str, one: actix_web::Route, other: actix_web::Route) -> actix_web::Resource {
+    only(path, one).route(other)
+}
+
 async fn unknown(request: HttpRequest) -> HttpResponse {
     let message = format!("Invalid URL ({} {})", request.method(), request.path());
-    refuse(&ApiError::new(404, "invalid_request_error", "unknown_url", message))
+    refuse_at(request.path(), &ApiError::new(404, "invalid_request_error", "unknown_url", message))
 }
 
 async fn wrong_method(request: HttpRequest) -> HttpResponse {
     let message = format!("Not allowed to {} on {}", request.method(), request.path());
-    refuse(&ApiError::new(405, "invalid_request_error", "method_not_supported", message))
+    refuse_at(request.path(), &ApiError::new(405, "invalid_request_error", "method_not_supported", message))
 }
 
 /// Browsers may call from anywhere: the key, not the origin, opens the door.
@@ -98,6 +134,7 @@ fn cors() -> Cors {
         .expose_headers(
             [
                 "x-request-id",
+                "request-id",
                 "openai-processing-ms",
                 "openai-version",
                 "retry-after",

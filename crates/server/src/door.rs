@@ -13,7 +13,7 @@ use actix_web::{
 use subtle::ConstantTimeEq;
 use vlgate_openai::ApiError;
 
-use crate::{State, rate, reply::refuse};
+use crate::{State, rate, reply::refuse_at, store::Owner};
 
 /// A request's id, the client's own where it is sane.
 #[derive(Debug, Clone)]
@@ -36,11 +36,14 @@ pub async fn pass<B: MessageBody + 'static>(
     let open = matches!(path.as_str(), "/livez" | "/readyz" | "/health" | "/" | "/openapi.json" | "/docs")
         || path.starts_with("/ui/")
         || method == "OPTIONS";
-    let reserved = if open { Ok(None) } else { reserve(&state, &request).map(Some) };
-    let mut response = match reserved {
-        _ if !open && !has_key(&state, &request) => request.into_response(refuse(&wrong_key())).map_into_boxed_body(),
-        Err(error) => request.into_response(refuse(&error)).map_into_boxed_body(),
-        Ok(held) => {
+    // An upload goes to the disk as it comes, and has limits of its own there.
+    let upload = method == "POST" && matches!(path.trim_end_matches('/'), "/v1/files" | "/files");
+    let reserved = if open || upload { Ok(None) } else { reserve(&state, &request).map(Some) };
+    let mut response = match (owner(&state, &request), reserved) {
+        (None, _) if !open => request.into_response(refuse_at(&path, &wrong_key())).map_into_boxed_body(),
+        (_, Err(error)) => request.into_response(refuse_at(&path, &error)).map_into_boxed_body(),
+        (owner, Ok(held)) => {
+            request.extensions_mut().insert(owner.unwrap_or_default());
             if let Some(held) = held {
                 request.extensions_mut().insert(held);
             }
@@ -84,16 +87,19 @@ fn request_id(request: &ServiceRequest) -> String {
     }
 }
 
-fn has_key(state: &State, request: &ServiceRequest) -> bool {
+/// Who the request's key says it is; `None` for no key or a wrong one.
+fn owner(state: &State, request: &ServiceRequest) -> Option<Owner> {
     if state.config.api_keys.is_empty() {
-        return true;
+        return Some(Owner::default());
     }
-    let sent = request.headers().get(header::AUTHORIZATION).and_then(|h| h.to_str().ok());
-    let sent =
-        sent.and_then(|s| s.strip_prefix("Bearer ").or_else(|| s.strip_prefix("bearer "))).unwrap_or_default().trim();
+    let header = |name: HeaderName| request.headers().get(name).and_then(|h| h.to_str().ok());
+    let bearer =
+        header(header::AUTHORIZATION).and_then(|s| s.strip_prefix("Bearer ").or_else(|| s.strip_prefix("bearer ")));
+    // Anthropic's clients have a header of their own.
+    let sent = bearer.or_else(|| header(HeaderName::from_static("x-api-key"))).unwrap_or_default().trim();
     // Every key is compared in full: the time says nothing about which one nearly fitted.
     let fits = state.config.api_keys.iter().map(|key| key.as_bytes().ct_eq(sent.as_bytes()).unwrap_u8());
-    fits.fold(0, |any, one| any | one) == 1
+    (fits.fold(0, |any, one| any | one) == 1).then(|| Owner::of_key(sent))
 }
 
 fn wrong_key() -> ApiError {

@@ -6,14 +6,23 @@ use utoipa::{
     openapi::security::{Http, HttpAuthScheme, SecurityScheme},
 };
 
-use crate::{chat, health, models};
+use crate::{batches, chat, completions, files, health, messages, models, responses, tokens};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "vlgate", description = "An OpenAI-compatible gateway for Qwen3-VL.", license(name = "MIT OR Apache-2.0")),
-    paths(chat::create, models::list, models::retrieve, health::live, health::ready, health::metrics),
+    paths(chat::create, tokens::count, completions::create, files::create, files::list, files::retrieve, files::content,
+        files::delete, batches::create, batches::list, batches::retrieve, batches::cancel, tokens::tokenize,
+        tokens::detokenize, responses::create, responses::input_tokens, responses::kept::retrieve, responses::kept::delete,
+        responses::kept::cancel, responses::kept::input_items, messages::create, messages::count, models::list, models::retrieve, health::live, health::ready, health::metrics),
     tags(
         (name = "chat", description = "Conversations with text and pictures."),
+        (name = "responses", description = "The same, with a memory."),
+        (name = "messages", description = "The same in Anthropic's shape."),
+        (name = "completions", description = "Text that goes on from a prompt, without a conversation."),
+        (name = "files", description = "Uploads, and the answers of batches."),
+        (name = "batches", description = "Many requests in a file, answered in the background."),
+        (name = "tokens", description = "Counting and showing tokens."),
         (name = "models", description = "What is served."),
         (name = "operation", description = "Probes and numbers."),
     ),

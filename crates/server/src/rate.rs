@@ -50,7 +50,7 @@ fn duration(ms: u64) -> String {
     }
 }
 
-/// Measures one request's time, to its drop.
+/// Measures one request's time, to its drop; until then batches wait.
 pub struct Stopwatch {
     state: web::Data<State>,
     began: Instant,
@@ -59,12 +59,14 @@ pub struct Stopwatch {
 impl Stopwatch {
     /// Now.
     pub fn start(state: &web::Data<State>) -> Self {
+        state.batches.enter();
         Self { state: state.clone(), began: Instant::now() }
     }
 }
 
 impl Drop for Stopwatch {
     fn drop(&mut self) {
+        self.state.batches.leave();
         let took = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let _ = self.state.pace.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |mean| {
             Some(if mean == 0 { took } else { mean - mean / 8 + took / 8 })

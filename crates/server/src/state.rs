@@ -8,9 +8,16 @@ use std::{
     },
 };
 
+use tokio::sync::Semaphore;
 use vlgate_engine::{Engine, ModelCard};
 use vlgate_media::Resolver;
 use vlgate_openai::ApiError;
+
+use crate::{
+    batches::Turns,
+    responses::Tasks,
+    store::{Store, StoreConfig},
+};
 
 /// How the server listens and what it allows.
 #[derive(Debug, Clone)]
@@ -29,6 +36,16 @@ pub struct ServerConfig {
     pub bodies_in_flight_bytes: usize,
     /// Pictures in one request.
     pub images_per_request: usize,
+    /// Requests of batches that are answered at once.
+    pub batch_requests_at_once: usize,
+    /// Files, batches and what else outlives a request.
+    pub store: StoreConfig,
+    /// Clips in one request.
+    pub videos_per_request: usize,
+    /// Files in one request.
+    pub files_per_request: usize,
+    /// Pages of all files of one request together.
+    pub pages_per_request: usize,
 }
 
 impl Default for ServerConfig {
@@ -41,6 +58,11 @@ impl Default for ServerConfig {
             body_bytes: 64 << 20,
             bodies_in_flight_bytes: 512 << 20,
             images_per_request: 64,
+            batch_requests_at_once: 4,
+            store: StoreConfig::default(),
+            videos_per_request: 8,
+            files_per_request: 16,
+            pages_per_request: 100,
         }
     }
 }
@@ -53,6 +75,15 @@ pub struct State {
     pub engine: Arc<dyn Engine>,
     /// What takes pictures in.
     pub resolver: Arc<Resolver>,
+    /// What outlives a request.
+    pub store: Store,
+    /// When requests of batches may go.
+    pub(crate) batches: Turns,
+    /// Responses that are made in the background, here.
+    pub(crate) tasks: Tasks,
+    /// Memory for files that requests name, in MiB, and how much there is in all.
+    pub(crate) file_memory: Arc<Semaphore>,
+    pub(crate) file_units: u32,
     /// Bytes of request bodies being worked on.
     pub(crate) bodies: AtomicUsize,
     /// Requests answered, by status class 1xx to 5xx.
@@ -64,11 +95,17 @@ pub struct State {
 impl State {
     /// A server's state.
     #[must_use]
-    pub fn new(config: ServerConfig, engine: Arc<dyn Engine>, resolver: Arc<Resolver>) -> Self {
+    pub fn new(config: ServerConfig, engine: Arc<dyn Engine>, resolver: Arc<Resolver>, store: Store) -> Self {
+        let file_units = u32::try_from(config.bodies_in_flight_bytes >> 20).unwrap_or(u32::MAX).clamp(1, 1 << 20);
         Self {
+            file_memory: Arc::new(Semaphore::new(file_units as usize)),
+            file_units,
+            batches: Turns::new(config.batch_requests_at_once),
             config,
             engine,
             resolver,
+            store,
+            tasks: Tasks::default(),
             bodies: AtomicUsize::new(0),
             answered: Default::default(),
             pace: AtomicU64::new(0),

@@ -3,6 +3,7 @@
 
 mod bench;
 mod cpu;
+mod data;
 mod hub;
 mod runtime;
 mod serve;

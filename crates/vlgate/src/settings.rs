@@ -61,6 +61,9 @@ pub struct ServeFlags {
     /// A host:port or CIDR that pictures may be fetched from although it is private; may be repeated
     #[arg(long)]
     pub allow_host: Vec<String>,
+    /// Folder of uploaded files and batches [default: the user's data folder]
+    #[arg(long, value_name = "FOLDER")]
+    pub data: Option<PathBuf>,
     /// Configuration file
     #[arg(long)]
     pub config: Option<PathBuf>,
@@ -146,6 +149,7 @@ pub struct Settings {
     pub aliases: BTreeMap<String, String>,
     pub limits: Limits,
     pub media: Media,
+    pub store: Store,
 }
 
 /// `[limits]`.
@@ -156,19 +160,70 @@ pub struct Limits {
     pub body_bytes: usize,
     pub bodies_in_flight_bytes: usize,
     pub images_per_request: usize,
+    pub batch_requests_at_once: usize,
+    pub videos_per_request: usize,
+    pub files_per_request: usize,
+    pub frames_per_video: u32,
+    pub pages_per_request: u32,
 }
 
 /// `[media]`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Media {
     pub allow_hosts: Vec<String>,
+    pub video_bytes: usize,
+    pub document_bytes: usize,
+    pub document_characters: usize,
+    pub read_seconds: u64,
+    pub child_memory_mib: u64,
+    pub tools: String,
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self {
+            allow_hosts: Vec::new(),
+            video_bytes: 256 << 20,
+            document_bytes: 64 << 20,
+            document_characters: 4_000_000,
+            read_seconds: 120,
+            child_memory_mib: 3072,
+            tools: String::new(),
+        }
+    }
+}
+
+/// `[store]`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[allow(missing_docs)]
+pub struct Store {
+    pub path: String,
+    pub days: u32,
+    pub file_bytes: u64,
+    pub total_bytes: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { path: String::new(), days: 30, file_bytes: 512 << 20, total_bytes: 10 << 30 }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: 64 << 20, bodies_in_flight_bytes: 512 << 20, images_per_request: 64 }
+        Self {
+            body_bytes: 64 << 20,
+            bodies_in_flight_bytes: 512 << 20,
+            images_per_request: 64,
+            batch_requests_at_once: 4,
+            videos_per_request: 8,
+            files_per_request: 16,
+            frames_per_video: 768,
+            pages_per_request: 100,
+        }
     }
 }
 
@@ -196,6 +251,7 @@ impl Default for Settings {
             aliases: BTreeMap::new(),
             limits: Limits::default(),
             media: Media::default(),
+            store: Store::default(),
         }
     }
 }
@@ -228,6 +284,7 @@ impl Settings {
         set(&mut s.packed_cache, flags.packed_cache);
         s.adapters.extend(flags.adapter);
         s.media.allow_hosts.extend(flags.allow_host);
+        set(&mut s.store.path, flags.data.map(|folder| folder.to_string_lossy().into_owned()));
         if !flags.api_key.is_empty() {
             s.api_keys = flags.api_key;
         }

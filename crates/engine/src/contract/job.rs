@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::Conversation;
+use super::{Conversation, Raw, Source};
 
 /// One completion of one conversation. `n > 1` is several jobs with their own seeds.
 #[derive(Debug, Clone)]
@@ -15,6 +15,8 @@ pub struct Job {
     pub model: String,
     /// What was said.
     pub conversation: Conversation,
+    /// A prompt to go on from in place of the conversation, which is empty then.
+    pub raw: Option<Raw>,
     /// How the next token is chosen. Fields that the client left out are `None`: the engine fills in the model's
     /// defaults ([`super::ModelCard::defaults`]).
     pub sampling: Sampling,
@@ -42,6 +44,7 @@ impl Job {
             id: String::new(),
             model: model.into(),
             conversation,
+            raw: None,
             sampling: Sampling::default(),
             max_tokens: None,
             stop: Vec::new(),
@@ -50,6 +53,21 @@ impl Job {
             tools: ToolPolicy::default(),
             logprobs: None,
             deadline: None,
+        }
+    }
+
+    /// A job that goes on from a prompt as it is.
+    #[must_use]
+    pub fn raw(model: impl Into<String>, prompt: Raw) -> Self {
+        Self { raw: Some(prompt), ..Self::new(model, Conversation::default()) }
+    }
+
+    /// What the model goes on from.
+    #[must_use]
+    pub const fn source(&self) -> Source<'_> {
+        match &self.raw {
+            Some(raw) => Source::Raw(raw),
+            None => Source::Conversation(&self.conversation),
         }
     }
 }

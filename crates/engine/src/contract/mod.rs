@@ -4,6 +4,7 @@ mod conversation;
 mod error;
 mod event;
 mod job;
+mod raw;
 
 use std::{pin::Pin, time::Duration};
 
@@ -15,6 +16,7 @@ pub use conversation::{Conversation, Message, Part, Role, TemplateOptions, ToolC
 pub use error::{EngineError, Fault};
 pub use event::{Event, FinishReason, Timings, TokenLogprob, TopLogprob, Usage};
 pub use job::{Format, Job, Sampling, ToolPolicy};
+pub use raw::{Raw, Source, Tokens};
 
 /// What one job produces, in order: `Started`, then deltas, then `Finished`; or an error, which ends it.
 /// Dropping the stream cancels the work within one step of the engine.
@@ -38,6 +40,24 @@ pub trait Engine: Send + Sync {
     /// # Errors
     /// As [`Engine::generate`].
     async fn count(&self, model: &str, conversation: &Conversation) -> Result<TokenCount, EngineError>;
+
+    /// A prompt's tokens, as [`Engine::generate`] computes them. An engine that does not know them refuses.
+    ///
+    /// # Errors
+    /// As [`Engine::generate`].
+    async fn tokens(&self, model: &str, source: Source<'_>) -> Result<Tokens, EngineError> {
+        let _ = (model, source);
+        Err(EngineError::Invalid { message: "This model's server does not show tokens.".into(), param: None })
+    }
+
+    /// The text of tokens, special ones included. An engine that does not know it refuses.
+    ///
+    /// # Errors
+    /// [`EngineError::Invalid`] for a token that the model does not have.
+    async fn text(&self, model: &str, tokens: &[u32]) -> Result<String, EngineError> {
+        let _ = (model, tokens);
+        Err(EngineError::Invalid { message: "This model's server does not show tokens.".into(), param: None })
+    }
 
     /// How busy the engine is now; cheap, called by probes and metrics.
     fn load(&self) -> Load;

@@ -28,7 +28,7 @@ use tokio::sync::{
 
 use crate::{
     contract::{EngineError, Load},
-    runtime::{Prepared, Runtime, Step},
+    runtime::{Clips, Prepared, Runtime, Step},
 };
 
 pub use load::{LoadOptions, Quantization, paged_attention};
@@ -99,6 +99,10 @@ impl Runtime for MistralRuntime {
         Ok(receiver)
     }
 
+    fn reads_text(&self) -> bool {
+        true
+    }
+
     fn load(&self) -> Load {
         let s = &self.shared;
         let since = Duration::from_millis(s.last_step.load(Ordering::Relaxed));
@@ -113,6 +117,11 @@ impl Runtime for MistralRuntime {
             generated_tokens: s.generated.load(Ordering::Relaxed),
             ..Load::default()
         }
+    }
+
+    /// One frame of each pair: its vision path has pictures only.
+    fn clips(&self) -> Clips {
+        Clips::Stills
     }
 }
 

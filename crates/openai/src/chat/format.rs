@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{ChatRequest, schema};
-use crate::ApiError;
+use crate::{ApiError, check::missing};
 
 /// The form of an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,7 +128,8 @@ fn json_schema(json: &Value, path: &str) -> Result<AnswerFormat, ApiError> {
     Ok(AnswerFormat::JsonSchema { schema, strict: true })
 }
 
-fn checked(schema: &Value, path: &str) -> Result<(), ApiError> {
+/// A schema, an object without mistakes.
+pub fn checked(schema: &Value, path: &str) -> Result<(), ApiError> {
     if !schema.is_object() {
         return Err(ApiError::invalid(path, format!("Invalid schema for '{path}': an object is expected.")));
     }
@@ -145,11 +146,6 @@ fn choice(texts: &[String], path: &str) -> Result<AnswerFormat, ApiError> {
         return Err(ApiError::invalid(path, message));
     }
     Ok(AnswerFormat::Choice(texts.to_vec()))
-}
-
-fn missing(param: &str) -> ApiError {
-    let message = format!("Missing required parameter: '{param}'.");
-    ApiError::new(400, "invalid_request_error", "missing_required_parameter", message).at(param)
 }
 
 /// `[A-Za-z0-9_-]{1,64}`.

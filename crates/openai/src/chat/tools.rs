@@ -7,10 +7,10 @@ use super::{
     format::{bad_name, name_fits},
     schema,
 };
-use crate::ApiError;
+use crate::{ApiError, check::missing};
 
 /// Most tools, as OpenAI has it.
-const MOST: usize = 128;
+pub const MOST: usize = 128;
 
 /// What may or must be called.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -149,7 +149,7 @@ impl ChatRequest {
 }
 
 /// The schema of a function's arguments is one of an object.
-fn parameters(function: &FunctionDefinition, path: &str) -> Result<(), ApiError> {
+pub fn parameters(function: &FunctionDefinition, path: &str) -> Result<(), ApiError> {
     let refuse = |what: String| {
         let message = format!("Invalid schema for function '{}': {what}.", function.name);
         Err(ApiError::new(400, "invalid_request_error", "invalid_function_parameters", message).at(path))
@@ -198,14 +198,9 @@ fn custom(path: &str) -> ApiError {
     ApiError::new(400, "invalid_request_error", "unsupported_value", message).at(path)
 }
 
-fn unknown_mode(path: &str, got: &str, known: &str) -> ApiError {
+pub fn unknown_mode(path: &str, got: &str, known: &str) -> ApiError {
     let got: String = got.chars().take(64).collect();
     ApiError::invalid(path, format!("Invalid value: '{got}'. Supported values are: {known}."))
-}
-
-fn missing(param: &str) -> ApiError {
-    let message = format!("Missing required parameter: '{param}'.");
-    ApiError::new(400, "invalid_request_error", "missing_required_parameter", message).at(param)
 }
 
 #[cfg(test)]

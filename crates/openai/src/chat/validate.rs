@@ -3,9 +3,10 @@
 use serde_json::Value;
 
 use super::{ChatRequest, Content, messages, messages::pixels};
-use crate::ApiError;
-
-type Checked = Result<(), ApiError>;
+use crate::{
+    ApiError,
+    check::{self, Checked, clip, one_of, range, whole},
+};
 
 impl ChatRequest {
     /// Checks the whole request; the contract page's section 1 has the ranges.
@@ -22,6 +23,7 @@ impl ChatRequest {
         self.unsupported()?;
         self.check_tools()?;
         self.answer_format()?;
+        self.check_media()?;
         messages::check(&self.messages, self.continue_final_message == Some(true))
     }
 
@@ -95,27 +97,11 @@ impl ChatRequest {
             }
             range("logit_bias", Some(*bias), -100.0, 100.0)?;
         }
-        let metadata = self.metadata.iter().flatten();
-        if metadata.clone().count() > 16
-            || metadata.clone().any(|(k, v)| k.chars().count() > 64 || v.chars().count() > 512)
-        {
-            return Err(ApiError::invalid(
-                "metadata",
-                "Invalid 'metadata': at most 16 pairs with keys of up to 64 and values of up to 512 characters.",
-            ));
-        }
-        for (param, text) in [("user", &self.user), ("safety_identifier", &self.safety_identifier)] {
-            if text.as_ref().is_some_and(|t| t.chars().count() > 64) {
-                let message = format!("Invalid '{param}': string too long. Expected a string with maximum length 64.");
-                return Err(ApiError::new(400, "invalid_request_error", "string_above_max_length", message).at(param));
-            }
-        }
+        check::metadata(self.metadata.as_ref())?;
+        check::short("user", self.user.as_deref())?;
+        check::short("safety_identifier", self.safety_identifier.as_deref())?;
         one_of("verbosity", self.verbosity.as_deref(), &["low", "medium", "high"])?;
-        one_of(
-            "reasoning_effort",
-            self.reasoning_effort.as_deref(),
-            &["none", "minimal", "low", "medium", "high", "xhigh", "max"],
-        )?;
+        one_of("reasoning_effort", self.reasoning_effort.as_deref(), &check::EFFORTS)?;
         one_of(
             "service_tier",
             self.service_tier.as_deref(),
@@ -127,15 +113,7 @@ impl ChatRequest {
 
     /// What would change the answer and cannot be done here is refused, never dropped.
     fn unsupported(&self) -> Checked {
-        let refuse = |param: &str, why: &str| {
-            Err(ApiError::new(
-                400,
-                "invalid_request_error",
-                "unsupported_parameter",
-                format!("Unsupported parameter: '{param}' {why}"),
-            )
-            .at(param))
-        };
+        let refuse = |param: &str, why: &str| Err(check::unsupported(param, why));
         let asked = |value: &Option<Value>| value.as_ref().is_some_and(|v| !v.is_null());
         if asked(&self.audio) {
             return refuse("audio", "asks for speech, which this server does not make.");
@@ -191,61 +169,6 @@ fn prediction(value: Option<&Value>) -> Checked {
             "Invalid 'prediction.content': a string or an array of text parts is expected.",
         )),
     }
-}
-
-/// A whole number's range.
-fn whole(param: &str, value: Option<i64>, low: i64, high: i64) -> Checked {
-    let (bound, code) = match value {
-        Some(v) if v > high => {
-            (format!("above maximum value. Expected a value <= {high}, but got {v} instead"), "integer_above_max_value")
-        }
-        Some(v) if v < low => {
-            (format!("below minimum value. Expected a value >= {low}, but got {v} instead"), "integer_below_min_value")
-        }
-        _ => return Ok(()),
-    };
-    Err(ApiError::new(400, "invalid_request_error", code, format!("Invalid '{param}': integer {bound}.")).at(param))
-}
-
-fn range(param: &str, value: Option<f32>, low: f32, high: f32) -> Checked {
-    match value {
-        Some(v) if !(low..=high).contains(&v) => {
-            let bound = if v > high {
-                format!("decimal above maximum value. Expected a value <= {high}")
-            } else {
-                format!("decimal below minimum value. Expected a value >= {low}")
-            };
-            let code = if v > high { "decimal_above_max_value" } else { "decimal_below_min_value" };
-            Err(ApiError::new(
-                400,
-                "invalid_request_error",
-                code,
-                format!("Invalid '{param}': {bound}, but got {v} instead."),
-            )
-            .at(param))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// One of an enumeration's texts.
-pub fn one_of(param: &str, value: Option<&str>, known: &[&str]) -> Checked {
-    match value {
-        Some(v) if !known.contains(&v) => {
-            let quoted: Vec<String> = known.iter().map(|k| format!("'{k}'")).collect();
-            let list = match quoted.split_last() {
-                Some((last, rest)) if !rest.is_empty() => format!("{}, and {last}", rest.join(", ")),
-                _ => quoted.join(", "),
-            };
-            Err(ApiError::invalid(param, format!("Invalid value: '{}'. Supported values are: {list}.", clip(v))))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// A client's text, short enough to repeat.
-pub fn clip(text: &str) -> String {
-    text.chars().take(64).collect()
 }
 
 #[cfg(test)]
@@ -321,7 +244,6 @@ mod tests {
             (json!({"continue_final_message": true}), "continue_final_message"),
             (json!({"min_tokens": 5}), "min_tokens"),
             (json!({"mm_processor_kwargs": {"min_pixels": 5, "max_pixels": 4}}), "mm_processor_kwargs.max_pixels"),
-            (json!({"mm_processor_kwargs": {"fps": 5}}), "mm_processor_kwargs.fps"),
             (json!({"metadata": {"k": "v".repeat(513)}}), "metadata"),
             (json!({"seed": 1.5}), "seed"),
             (json!({"response_format": {"type": "xml"}}), "response_format.type"),

@@ -1,151 +1,54 @@
-//! From a request to a conversation (pictures resolved, several at once) and to jobs.
+//! From a request to a draft of its conversation, and to jobs.
 
-use std::sync::Arc;
-
-use futures::{StreamExt, TryStreamExt, stream};
-use vlgate_engine::{
-    Conversation, Format, Job, Message, ModelCard, Part, Role, Sampling, TemplateOptions, ToolCall, ToolPolicy,
-    ToolSpec,
-};
-use vlgate_media::{Detail, ImageSource, Picture, Sizing, VisionSpec};
+use vlgate_engine::{Conversation, Job, ModelCard, Role, Sampling, TemplateOptions, ToolCall};
+use vlgate_media::{Sampling as Clipping, Sizing};
 use vlgate_openai::{
     ApiError,
-    chat::{self, AnswerFormat, ChatRequest, Content, ToolChoice},
+    chat::{self, ChatRequest, ClipOptions, Content, VideoSource},
 };
 
-use crate::{State, reply};
+use crate::{
+    intake::{self, Draft, Piece, Said},
+    media::{FileSource, Item, Origin, Wish},
+};
 
-/// Pictures of one request that are fetched and decoded at once.
-const AT_ONCE: usize = 8;
-
-/// The conversation, with every picture at the size that the model sees.
-pub async fn conversation(state: &State, card: &ModelCard, request: &ChatRequest) -> Result<Conversation, ApiError> {
-    let wanted = images(request);
-    if wanted.len() > state.config.images_per_request {
-        let message =
-            format!("Too many images: at most {} are accepted in one request.", state.config.images_per_request);
-        let path = wanted.get(state.config.images_per_request).map(|w| w.0.clone()).unwrap_or_default();
-        return Err(ApiError::invalid(path, message));
-    }
-    let Some(spec) = card.vision.or_else(|| wanted.is_empty().then_some(VisionSpec::QWEN3_VL)) else {
-        let path = wanted.first().map(|w| w.0.clone()).unwrap_or_default();
-        return Err(ApiError::invalid(path, format!("The model '{}' does not take images.", card.id)));
-    };
-    let mut pictures: Vec<Arc<Picture>> = stream::iter(wanted)
-        .map(|(path, image)| async move {
-            let picture = state.resolver.image(ImageSource { url: image.url }, &spec, &image.sizing).await;
-            picture.map(Arc::new).map_err(|e| reply::media(&e, format!("{path}.url")))
-        })
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
-    pictures.reverse();
-    let messages = request.messages.iter().map(|m| message(m, &mut pictures)).collect();
+/// The conversation, its pictures, clips and files still to be taken in.
+///
+/// # Errors
+/// None for a request that was validated.
+pub fn draft(request: &ChatRequest) -> Result<Draft<'_>, ApiError> {
+    let messages = request.messages.iter().enumerate().map(|(i, m)| message(m, &format!("messages[{i}]"), request));
     let template = TemplateOptions {
         continue_final_message: request.continue_final_message.unwrap_or(false),
         no_generation_prompt: request.add_generation_prompt == Some(false),
         enable_thinking: request.thinking(),
         kwargs: request.chat_template_kwargs.clone().unwrap_or_default(),
     };
-    Ok(Conversation { messages, tools: tools(request)?, template })
+    let tools = intake::tools(&request.choice()?, request.offered());
+    Ok(Draft { messages: messages.collect(), tools, template })
 }
 
-/// The tools that the model is shown: none when it may call none.
-fn tools(request: &ChatRequest) -> Result<Vec<ToolSpec>, ApiError> {
-    if request.choice()? == ToolChoice::None {
-        return Ok(Vec::new());
-    }
-    let spec = |f: &chat::FunctionDefinition| ToolSpec {
-        name: f.name.clone(),
-        description: f.description.clone(),
-        parameters: f.parameters.clone(),
-        strict: f.strict.unwrap_or(false),
-    };
-    Ok(request.offered().map(spec).collect())
-}
-
-/// What the model may or must call. The old form has one call an answer.
-fn policy(request: &ChatRequest) -> Result<ToolPolicy, ApiError> {
-    let parallel = request.parallel_tool_calls.unwrap_or(true) && !request.speaks_functions();
-    Ok(match request.choice()? {
-        ToolChoice::None => ToolPolicy { parallel, ..ToolPolicy::default() },
-        ToolChoice::Auto(allowed) => ToolPolicy { required: false, allowed, parallel },
-        ToolChoice::Required(allowed) => ToolPolicy { required: true, allowed, parallel },
-    })
-}
-
-fn format(request: &ChatRequest) -> Result<Format, ApiError> {
-    Ok(match request.answer_format()?.0 {
-        AnswerFormat::Text => Format::Text,
-        AnswerFormat::JsonObject => Format::JsonObject,
-        AnswerFormat::JsonSchema { schema, strict } => Format::JsonSchema { schema, strict },
-        AnswerFormat::Regex(regex) => Format::Regex(regex),
-        AnswerFormat::Choice(texts) => Format::Choice(texts),
-        AnswerFormat::Grammar(grammar) => Format::Lark(grammar),
-    })
-}
-
-/// A picture that a request names.
-struct Wanted<'a> {
-    url: &'a str,
-    sizing: Sizing,
-}
-
-/// Every picture with its path, in prompt order.
-fn images(request: &ChatRequest) -> Vec<(String, Wanted<'_>)> {
-    let messages = request.messages.iter().enumerate();
-    messages.flat_map(|(m, message)| images_of(m, &message.content, request)).collect()
-}
-
-fn images_of<'a>(m: usize, content: &'a Content, request: &ChatRequest) -> Vec<(String, Wanted<'a>)> {
-    let Content::Parts(parts) = content else { return Vec::new() };
-    let named = parts.iter().enumerate().filter(|(_, p)| p.kind == "image_url");
-    named.filter_map(|(i, p)| Some((format!("messages[{m}].content[{i}].image_url"), wanted(p, request)?))).collect()
-}
-
-/// Bounds of the picture itself go before those of its part, and those before the request's.
-fn wanted<'a>(part: &'a chat::Part, request: &ChatRequest) -> Option<Wanted<'a>> {
-    let image = part.image_url.as_ref()?;
-    let all = request.mm_processor_kwargs.clone().unwrap_or_default();
-    let size = all.size.unwrap_or_default();
-    let detail = match image.detail.as_deref() {
-        Some("low") => Detail::Low,
-        Some("high") => Detail::High,
-        _ => Detail::Auto,
-    };
-    let sizing = Sizing {
-        detail,
-        min_pixels: image.min_pixels.or(part.min_pixels).or(all.min_pixels).or(size.shortest_edge),
-        max_pixels: image.max_pixels.or(part.max_pixels).or(all.max_pixels).or(size.longest_edge),
-    };
-    Some(Wanted { url: &image.url, sizing })
-}
-
-/// `pictures` holds those that are left, the next one last.
-fn message(m: &chat::Message, pictures: &mut Vec<Arc<Picture>>) -> Message {
+fn message<'a>(m: &'a chat::Message, path: &str, request: &ChatRequest) -> Said<'a> {
     let role = match m.role.as_str() {
         "system" | "developer" => Role::System,
         "assistant" => Role::Assistant,
         "tool" | "function" => Role::Tool,
         _ => Role::User,
     };
-    let mut parts: Vec<Part> = match &m.content {
+    let mut parts: Vec<Piece<'_>> = match &m.content {
         Content::None => Vec::new(),
-        Content::Text(text) => vec![Part::Text(text.clone())],
-        Content::Parts(parts) => parts
-            .iter()
-            .filter_map(|p| match p.kind.as_str() {
-                "image_url" => pictures.pop().map(Part::Image),
-                _ => p.text.clone().or_else(|| p.refusal.clone()).map(Part::Text),
-            })
-            .collect(),
+        Content::Text(text) => vec![Piece::Text(text)],
+        Content::Parts(parts) => {
+            let each = parts.iter().enumerate();
+            each.filter_map(|(i, p)| piece(p, &format!("{path}.content[{i}]"), request)).collect()
+        }
     };
     if let (true, Some(refusal)) = (parts.is_empty(), &m.refusal) {
-        parts.push(Part::Text(refusal.clone()));
+        parts.push(Piece::Text(refusal));
     }
     let calls =
         m.calls().map(|(id, f)| ToolCall { id: id.to_owned(), name: f.name.clone(), arguments: f.arguments.clone() });
-    Message {
+    Said {
         role,
         parts,
         reasoning: m.reasoning_content.clone().or_else(|| m.reasoning.clone()),
@@ -153,6 +56,59 @@ fn message(m: &chat::Message, pictures: &mut Vec<Arc<Picture>>) -> Message {
         name: m.name.clone(),
         tool_call_id: m.tool_call_id.clone(),
     }
+}
+
+fn piece<'a>(part: &'a chat::Part, path: &str, request: &ChatRequest) -> Option<Piece<'a>> {
+    let (field, wish) = match part.kind.as_str() {
+        "image_url" => ("image_url", image(part, request)?),
+        "file" => ("file", file(part.file.as_ref()?)?),
+        "video_url" | "video" => {
+            let (source, field) = part.video_source()?;
+            let sampling = sampling(request.clip_options(part));
+            let wish = match source {
+                VideoSource::Url(url) => Wish::Video { url, sampling },
+                VideoSource::Frames(urls) => Wish::Frames { urls, times: part.times.as_deref(), sampling },
+            };
+            (field, wish)
+        }
+        _ => return part.text.as_deref().or(part.refusal.as_deref()).map(Piece::Text),
+    };
+    Some(Piece::Media(Item { path: format!("{path}.{field}"), wish }))
+}
+
+/// Bounds of the picture itself go before those of its part, and those before the request's.
+fn image<'a>(part: &'a chat::Part, request: &ChatRequest) -> Option<Wish<'a>> {
+    let image = part.image_url.as_ref()?;
+    let own = (image.min_pixels.or(part.min_pixels), image.max_pixels.or(part.max_pixels));
+    let sizing = intake::sizing(image.detail.as_deref(), own, request.mm_processor_kwargs.as_ref());
+    let (origin, field) = match &image.file_id {
+        Some(id) => (Origin::File(id), ".file_id"),
+        None => (Origin::Url(image.url.as_str().into()), ".url"),
+    };
+    Some(Wish::Image { origin, field, sizing })
+}
+
+fn sampling(options: ClipOptions) -> Clipping {
+    Clipping {
+        fps: options.fps,
+        num_frames: options.num_frames,
+        min_frames: options.min_frames,
+        max_frames: options.max_frames,
+        frame_min_pixels: options.min_pixels,
+        frame_max_pixels: options.max_pixels,
+        min_pixels: options.least_pixels,
+        max_pixels: options.total_pixels,
+    }
+}
+
+fn file(file: &chat::File) -> Option<Wish<'_>> {
+    let source = match (&file.file_data, &file.file_url, &file.file_id) {
+        (Some(data), ..) => FileSource::Data(data.as_str().into()),
+        (_, Some(url), _) => FileSource::Url(url),
+        (.., id) => FileSource::Id(id.as_deref()?),
+    };
+    let sizing = Sizing { detail: intake::detail(file.detail.as_deref()), ..Sizing::default() };
+    Some(Wish::File { source, name: file.filename.as_deref(), pages: file.pages.as_deref(), sizing })
 }
 
 /// One job a choice; with a seed, each choice has its own.
@@ -165,7 +121,10 @@ pub fn jobs(
     conversation: &Conversation,
     id: &str,
 ) -> Result<Vec<Job>, ApiError> {
-    let (format, tools) = (format(request)?, policy(request)?);
+    let format = intake::format(request.answer_format()?.0);
+    // The old form has one call an answer.
+    let parallel = request.parallel_tool_calls.unwrap_or(true) && !request.speaks_functions();
+    let tools = intake::policy(request.choice()?, parallel);
     let one = |index: u32| Job {
         id: format!("{id}/{index}"),
         sampling: Sampling {

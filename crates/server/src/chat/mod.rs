@@ -4,24 +4,29 @@ mod answer;
 mod convert;
 mod stream;
 
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::{Error, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use futures::future::try_join_all;
+use vlgate_engine::{Conversation, EventStream, ModelCard};
 use vlgate_openai::{
     ApiError, ErrorResponse,
-    chat::{ChatRequest, Chunk, Completion},
+    chat::{ChatRequest, Chunk, Completion, MediaNote},
 };
+
+pub use answer::fingerprint;
 
 use crate::{
     State,
-    door::{Held, Note, RequestId, too_large},
+    body::{self, Answer, Body},
+    clock::clocked,
     rate::Stopwatch,
     reply,
+    store::Owner,
 };
 
 /// Creates a chat completion.
 ///
-/// Answers a conversation of text and pictures, whole or as server-sent events (`stream`).
+/// Answers a conversation of text, pictures, clips and files, whole or as server-sent events (`stream`).
 #[utoipa::path(post, path = "/v1/chat/completions", tag = "chat", operation_id = "createChatCompletion", request_body = ChatRequest, responses(
     (status = 200, description = "The completion, or its chunks and `[DONE]`.", content((Completion = "application/json"), (Chunk = "text/event-stream"))),
     (status = 400, description = "Something in the request is wrong, or cannot be done here: `param` says where.", body = ErrorResponse),
@@ -32,34 +37,16 @@ use crate::{
     (status = 500, description = "The engine failed.", body = ErrorResponse),
     (status = 503, description = "The model is loading.", body = ErrorResponse),
 ))]
-pub async fn create(request: HttpRequest, state: web::Data<State>, body: Result<Bytes, Error>) -> HttpResponse {
-    let body = match body {
-        Ok(body) => body,
-        Err(error) => return reply::refuse(&unreadable(&state, &error)),
-    };
-    if let Some(held) = request.extensions_mut().get_mut::<Held>() {
-        held.settle(body.len());
-    }
-    let id = request.extensions().get::<RequestId>().map(|r| r.0.clone()).unwrap_or_default();
-    match respond(&state, &id, &body).await {
-        Ok((response, note)) => {
-            request.extensions_mut().insert(Note(note));
-            response
-        }
-        Err(error) => reply::refuse(&error),
-    }
+pub async fn create(request: HttpRequest, state: web::Data<State>, sent: Result<Bytes, Error>) -> HttpResponse {
+    let answer = async { respond(&state, &body::read(&request, &state, sent)?).await };
+    body::noted(&request, answer.await)
 }
 
-async fn respond(state: &web::Data<State>, id: &str, body: &[u8]) -> Result<(HttpResponse, String), ApiError> {
+async fn respond(state: &web::Data<State>, body: &Body) -> Answer {
     let stopwatch = Stopwatch::start(state);
-    let request = ChatRequest::parse(body)?;
+    let request = ChatRequest::parse(&body.bytes)?;
     let card = state.model(&request.model)?;
-    fits_queue(state, &request)?;
-    let conversation = convert::conversation(state, &card, &request).await?;
-    let jobs = convert::jobs(&card, &request, &conversation, id)?;
-    let started = try_join_all(jobs.into_iter().map(|job| state.engine.generate(job))).await;
-    let streams = started.map_err(|e| in_request(reply::engine(&e), &request))?;
-    let head = answer::Head::new(&request);
+    let (streams, head) = start(state, &body.owner, &card, &request, &body.id).await?;
     if request.stream == Some(true) {
         let note = format!("model={} stream", card.id);
         return Ok((stream::respond(streams, head, &request, stopwatch).await?, note));
@@ -68,6 +55,53 @@ async fn respond(state: &web::Data<State>, id: &str, body: &[u8]) -> Result<(Htt
     let usage = completion.usage.clone().unwrap_or_default();
     let note = format!("model={} prompt={} completion={}", card.id, usage.prompt_tokens, usage.completion_tokens);
     Ok((HttpResponse::Ok().json(completion), note))
+}
+
+/// The whole answer to a body, for a batch.
+///
+/// # Errors
+/// As a client would see them.
+pub async fn complete(state: &State, owner: &Owner, id: &str, body: &[u8]) -> Result<Completion, ApiError> {
+    let request = ChatRequest::parse(body)?;
+    if request.stream == Some(true) {
+        return Err(ApiError::invalid("stream", "Invalid 'stream': a batch has no streams."));
+    }
+    let card = state.model(&request.model)?;
+    let (streams, head) = start(state, owner, &card, &request, id).await?;
+    answer::collect(streams, head).await
+}
+
+/// The conversation that a request's prompt is made of, the same whether it is answered or counted, and what the model sees of
+/// its pictures, clips and files.
+///
+/// # Errors
+/// What is wrong with one of them, with its path.
+pub async fn understand(
+    state: &State,
+    owner: &Owner,
+    card: &ModelCard,
+    request: &ChatRequest,
+) -> Result<(Conversation, Vec<MediaNote>), ApiError> {
+    convert::draft(request)?.resolve(state, owner, card).await
+}
+
+/// One job a choice; and what the answer says of itself.
+async fn start(
+    state: &State,
+    owner: &Owner,
+    card: &ModelCard,
+    request: &ChatRequest,
+    id: &str,
+) -> Result<(Vec<EventStream>, answer::Head), ApiError> {
+    fits_queue(state, request)?;
+    let (conversation, notes) = understand(state, owner, card, request).await?;
+    let jobs = convert::jobs(card, request, &conversation, id)?;
+    let started = try_join_all(jobs.into_iter().map(|job| state.engine.generate(job))).await;
+    let mut streams = started.map_err(|e| in_request(reply::engine(&e), request))?;
+    if request.clock_times() {
+        streams = streams.into_iter().map(clocked).collect();
+    }
+    Ok((streams, answer::Head::new(request, notes)))
 }
 
 /// More answers than the engine can ever hold at once would be refused for ever, and sent again for ever.
@@ -90,11 +124,4 @@ fn in_request(mut error: ApiError, request: &ChatRequest) -> ApiError {
         error.param = Some(format!("functions{}", rest.replace(".function.", ".")));
     }
     error
-}
-
-fn unreadable(state: &State, error: &Error) -> ApiError {
-    if error.as_response_error().status_code() == 413 {
-        return too_large(state);
-    }
-    ApiError::new(400, "invalid_request_error", "", "The request body could not be read.")
 }

@@ -1,13 +1,7 @@
 //! Server-sent events: the role first, deltas, the reason, the usage where it was asked for, `[DONE]`.
 
-use std::{convert::Infallible, time::Duration};
-
 use actix_web::HttpResponse;
-use bytes::Bytes;
 use futures::{StreamExt, stream::SelectAll};
-use serde::Serialize;
-use tokio::{sync::mpsc, time::timeout};
-use tokio_stream::wrappers::ReceiverStream;
 use vlgate_engine::{EngineError, Event, EventStream};
 use vlgate_openai::{
     ApiError,
@@ -18,12 +12,11 @@ use vlgate_openai::{
 };
 
 use super::answer::{Head, fingerprint, finish, token, usage};
-use crate::{rate::Stopwatch, reply};
-
-/// How long a stream may be silent before a comment keeps it alive.
-const PING: Duration = Duration::from_secs(10);
-/// How long an error still gets its own status: after this the stream begins, whatever comes.
-const GRACE: Duration = Duration::from_secs(5);
+use crate::{
+    rate::Stopwatch,
+    reply,
+    sse::{self, Gone, Lines},
+};
 
 type Indexed = std::pin::Pin<Box<dyn futures::Stream<Item = (u32, Result<Event, EngineError>)> + Send>>;
 
@@ -37,14 +30,10 @@ pub async fn respond(
     let count = streams.len();
     let indexed = streams.into_iter().enumerate().map(|(i, s)| -> Indexed { Box::pin(s.map(move |e| (i as u32, e))) });
     let mut events: SelectAll<Indexed> = futures::stream::select_all(indexed);
-    let first = match timeout(GRACE, events.next()).await {
-        Ok(Some((_, Err(error)))) => return Err(reply::engine(&error)),
-        Ok(first) => first,
-        Err(_) => None,
-    };
-    let (out, body) = mpsc::channel(32);
+    let first = sse::first(&mut events, |(_, event)| event).await?;
+    let (lines, response) = sse::open();
     let writer = Writer {
-        out,
+        lines,
         head,
         with_usage: request.stream_options.as_ref().and_then(|o| o.include_usage).unwrap_or(false),
         obfuscated: request.stream_options.as_ref().and_then(|o| o.include_obfuscation).unwrap_or(false),
@@ -52,19 +41,11 @@ pub async fn respond(
         _stopwatch: stopwatch,
     };
     tokio::spawn(writer.run(first, events, count));
-    let body = ReceiverStream::new(body).map(Ok::<Bytes, Infallible>);
-    Ok(HttpResponse::Ok()
-        .content_type("text/event-stream; charset=utf-8")
-        .insert_header(("cache-control", "no-cache"))
-        .insert_header(("x-accel-buffering", "no"))
-        .streaming(body))
+    Ok(response)
 }
 
-/// The client is gone: everything is dropped, and the engine stops.
-struct Gone;
-
 struct Writer {
-    out: mpsc::Sender<Bytes>,
+    lines: Lines,
     head: Head,
     with_usage: bool,
     obfuscated: bool,
@@ -96,41 +77,26 @@ impl Writer {
         let mut next = first;
         let mut finished = 0;
         loop {
-            let (index, event) = match next.take() {
-                Some(event) => event,
-                None => tokio::select! {
-                    () = self.out.closed() => return Err(Gone),
-                    event = timeout(PING, events.next()) => match event {
-                        Err(_) => {
-                            self.send(Bytes::from_static(b": ping\n\n")).await?;
-                            continue;
-                        }
-                        Ok(None) if finished == count => break,
-                        Ok(None) => {
-                            let error = EngineError::Failed("the engine ended without a result".into());
-                            return self.data(&reply::engine(&error).body()).await;
-                        }
-                        Ok(Some(event)) => event,
-                    },
-                },
+            let event = match next.take() {
+                Some(event) => Some(event),
+                None => self.lines.next(events, sse::COMMENT).await?,
             };
             match event {
-                Ok(event) => {
+                Some((index, Ok(event))) => {
                     finished += usize::from(matches!(event, Event::Finished { .. }));
                     self.event(index, event).await?;
                 }
-                Err(error) => {
-                    let body = reply::engine(&error).body();
-                    return self.data(&body).await;
-                }
+                Some((_, Err(error))) => return self.lines.data(&reply::engine(&error).body()).await,
+                None if finished == count => break,
+                None => return self.lines.data(&reply::engine(&sse::unfinished()).body()).await,
             }
         }
         if self.with_usage {
             let usage = self.total.take().unwrap_or_default();
             let chunk = self.envelope(Vec::new(), Some(usage));
-            self.data(&chunk).await?;
+            self.lines.data(&chunk).await?;
         }
-        self.send(Bytes::from_static(b"data: [DONE]\n\n")).await
+        self.lines.text("data: [DONE]\n\n").await
     }
 
     async fn event(&mut self, index: u32, event: Event) -> Result<(), Gone> {
@@ -184,14 +150,13 @@ impl Writer {
         let content: Vec<_> = logprobs.into_iter().map(token).collect();
         let asked = self.head.wants.logprobs && !content.is_empty();
         let logprobs = asked.then_some(ChoiceLogprobs { content: Some(content), refusal: None });
+        let first = index == 0 && delta.role.is_some();
         let mut chunk = self.envelope(vec![ChunkChoice { index, delta, logprobs, finish_reason }], None);
+        chunk.vlgate = self.head.notes.clone().filter(|_| first);
         if self.obfuscated {
-            // Sizes say less when they are all multiples of 32.
-            let size = serde_json::to_string(&chunk).map_or(0, |t| t.len());
-            let noise = uuid::Uuid::new_v4().simple().to_string();
-            chunk.obfuscation = Some(noise.chars().take(32 - size % 32).collect());
+            chunk.obfuscation = Some(sse::noise(&chunk));
         }
-        self.data(&chunk).await
+        self.lines.data(&chunk).await
     }
 
     /// A chunk; with `include_usage` its usage is null unless given.
@@ -206,15 +171,7 @@ impl Writer {
             choices,
             usage: self.with_usage.then_some(usage),
             obfuscation: None,
+            vlgate: None,
         }
-    }
-
-    async fn data(&self, value: &impl Serialize) -> Result<(), Gone> {
-        let text = serde_json::to_string(value).map_err(|_| Gone)?;
-        self.send(Bytes::from(format!("data: {text}\n\n"))).await
-    }
-
-    async fn send(&self, bytes: Bytes) -> Result<(), Gone> {
-        self.out.send(bytes).await.map_err(|_| Gone)
     }
 }

@@ -4,7 +4,7 @@
 use std::{
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 use vlgate_engine::{
-    Conversation, Engine, EngineError, Event, EventStream, FinishReason, Job, Load, ModelCard, Sampling, Timings,
-    TokenCount, TokenLogprob, Usage,
+    Conversation, Engine, EngineError, Event, EventStream, FinishReason, Job, Load, ModelCard, Raw, Sampling, Source,
+    Timings, TokenCount, TokenLogprob, Tokens, Usage,
 };
 use vlgate_media::{MediaConfig, Resolver, VisionSpec};
 use vlgate_server::{ServerConfig, listen};
@@ -24,6 +24,31 @@ pub struct MockEngine {
     pub jobs: Mutex<Vec<Job>>,
     pub live: Arc<AtomicUsize>,
     pub ready: bool,
+    /// Jobs that wait, as far as the server sees.
+    pub waiting: AtomicU32,
+    /// Whether "forever" is.
+    pub patient: bool,
+}
+
+impl Default for MockEngine {
+    fn default() -> Self {
+        Self { jobs: Mutex::default(), live: Arc::default(), ready: true, waiting: AtomicU32::new(0), patient: true }
+    }
+}
+
+impl MockEngine {
+    /// What was asked, each job's last message or prompt.
+    pub fn asked(&self) -> Vec<String> {
+        self.jobs.lock().unwrap().iter().map(script).collect()
+    }
+}
+
+/// A job's last message, or its prompt.
+fn script(job: &Job) -> String {
+    match &job.raw {
+        Some(raw) => format!("{raw:?}"),
+        None => format!("{:?}", job.conversation.messages.last()),
+    }
 }
 
 /// Counts streams that are not dropped yet.
@@ -67,6 +92,11 @@ fn finished() -> Result<Event, EngineError> {
     Ok(Event::Finished { reason: FinishReason::Stop { stop: None }, usage, timings: Timings::default() })
 }
 
+fn cut() -> Result<Event, EngineError> {
+    let usage = Usage { prompt: 7, completion: 1, ..Usage::default() };
+    Ok(Event::Finished { reason: FinishReason::Length, usage, timings: Timings::default() })
+}
+
 #[async_trait]
 impl Engine for MockEngine {
     fn models(&self) -> Vec<ModelCard> {
@@ -75,7 +105,7 @@ impl Engine for MockEngine {
             created: 1_700_000_000,
             context_length: 4096,
             vision: Some(VisionSpec::QWEN3_VL),
-            video: false,
+            video: true,
             thinking: false,
             quantization: "none".into(),
             runtime: "mock".into(),
@@ -84,8 +114,9 @@ impl Engine for MockEngine {
     }
 
     async fn generate(&self, job: Job) -> Result<EventStream, EngineError> {
-        let script = format!("{:?}", job.conversation.messages.last());
-        let parallel = job.tools.parallel;
+        let script = script(&job);
+        let (parallel, job_messages) = (job.tools.parallel, job.conversation.messages.len());
+        let before = self.asked().iter().filter(|asked| **asked == script).count();
         self.jobs.lock().unwrap().push(job);
         let failed = || Err(EngineError::Failed("secret detail".into()));
         let started = Ok(Event::Started { usage: Usage { prompt: 7, ..Usage::default() } });
@@ -101,10 +132,19 @@ impl Engine for MockEngine {
                 };
                 return Err(EngineError::Invalid { message: "Invalid schema: no".into(), param: Some(param.into()) });
             }
+            s if s.contains("crowded") && job_messages > 2 => {
+                return Err(EngineError::ContextLength { context: 10, prompt: 12, requested: None });
+            }
+            s if s.contains("is-cut") => vec![started, text("Hel"), cut()],
+            s if s.contains("says-nothing") => vec![started, finished()],
             s if s.contains("deadline") => vec![Err(EngineError::Deadline)],
             s if s.contains("calls-tools") => vec![vec![started], calling(parallel)].into_iter().flatten().collect(),
             s if s.contains("thinks") => {
                 vec![started, thought("Hm"), thought("m."), text("Hel"), text("lo"), finished()]
+            }
+            s if s.contains("busy-once") && before == 0 => return Err(EngineError::Overloaded { waiting: 9 }),
+            s if s.contains("says-when") => {
+                vec![started, text("At <6"), text("1.5 sec"), text("onds>, <2"), finished()]
             }
             s if s.contains("overloaded") => return Err(EngineError::Overloaded { waiting: 9 }),
             s if s.contains("loading") => return Err(EngineError::NotReady("loading".into())),
@@ -115,7 +155,7 @@ impl Engine for MockEngine {
         };
         self.live.fetch_add(1, Ordering::SeqCst);
         let alive = Alive(Arc::clone(&self.live));
-        let forever = script.contains("forever");
+        let forever = self.patient && script.contains("forever");
         let hang = stream::once(async move {
             if forever {
                 std::future::pending::<()>().await;
@@ -127,12 +167,31 @@ impl Engine for MockEngine {
         Ok(stream::iter(events).map(Some).chain(hang).filter_map(|e| async { e }).boxed())
     }
 
-    async fn count(&self, _: &str, _: &Conversation) -> Result<TokenCount, EngineError> {
-        Ok(TokenCount::default())
+    async fn count(&self, _: &str, conversation: &Conversation) -> Result<TokenCount, EngineError> {
+        let parts = || conversation.messages.iter().flat_map(|m| &m.parts);
+        let prompt = conversation.messages.len() * 10 + parts().count();
+        let image = 4 * parts().filter(|p| matches!(p, vlgate_engine::Part::Image(_))).count();
+        Ok(TokenCount { prompt: prompt as u32, image: image as u32, video: 0 })
+    }
+
+    async fn tokens(&self, _: &str, source: Source<'_>) -> Result<Tokens, EngineError> {
+        let ids = match source {
+            Source::Raw(Raw::Text(text)) => text.chars().map(u32::from).collect(),
+            Source::Raw(Raw::Tokens(ids)) => ids.clone(),
+            Source::Conversation(_) => vec![1, 2, 2, 2, 2, 3, 4],
+        };
+        Ok(Tokens { count: TokenCount { prompt: ids.len() as u32, ..TokenCount::default() }, ids })
+    }
+
+    async fn text(&self, _: &str, tokens: &[u32]) -> Result<String, EngineError> {
+        let unknown =
+            || EngineError::Invalid { message: "The model has no token.".into(), param: Some("prompt".into()) };
+        tokens.iter().map(|id| char::from_u32(*id).ok_or_else(unknown)).collect()
     }
 
     fn load(&self) -> Load {
-        Load { ready: self.ready, capacity: Some(40), running: 2, waiting: 1, ..Load::default() }
+        let waiting = self.waiting.load(Ordering::SeqCst);
+        Load { ready: self.ready, capacity: Some(40), running: 3, waiting, ..Load::default() }
     }
 }
 
@@ -141,6 +200,8 @@ pub struct Server {
     pub base: String,
     pub engine: Arc<MockEngine>,
     pub http: reqwest::Client,
+    handle: actix_web::dev::ServerHandle,
+    thread: std::thread::JoinHandle<()>,
 }
 
 pub fn start(config: ServerConfig) -> Server {
@@ -148,26 +209,67 @@ pub fn start(config: ServerConfig) -> Server {
 }
 
 pub fn start_with(config: ServerConfig, ready: bool) -> Server {
-    let engine = Arc::new(MockEngine { jobs: Mutex::default(), live: Arc::default(), ready });
+    start_engine(config, MockEngine { ready, ..MockEngine::default() })
+}
+
+pub fn start_engine(config: ServerConfig, engine: MockEngine) -> Server {
+    let engine = Arc::new(engine);
     let (send, receive) = std::sync::mpsc::channel();
     let shared: Arc<dyn Engine> = engine.clone();
-    std::thread::spawn(move || {
+    let thread = std::thread::spawn(move || {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         runtime.block_on(async {
             let resolver = Arc::new(Resolver::new(MediaConfig::default()).unwrap());
             let aliases = [("gpt-4o".to_owned(), "Org/Model".to_owned())].into();
             let config = ServerConfig { port: 0, aliases, ..config };
             let (server, addresses) = listen(config, shared, resolver).unwrap();
-            send.send(addresses[0]).unwrap();
+            send.send((addresses[0], server.handle())).unwrap();
             server.await.unwrap();
         });
     });
-    let base = format!("http://{}", receive.recv().unwrap());
+    let (address, handle) = receive.recv().unwrap();
+    let base = format!("http://{address}");
     let http = reqwest::Client::builder().timeout(Duration::from_secs(20)).no_proxy().build().unwrap();
-    Server { base, engine, http }
+    Server { base, engine, http, handle, thread }
 }
 
 impl Server {
+    /// Ends it at once, and everything that it does in the background.
+    pub async fn stop(self) {
+        self.handle.stop(false).await;
+        tokio::task::spawn_blocking(move || self.thread.join().unwrap()).await.unwrap();
+    }
+
+    /// Any request, with a key where one is given; the answer's JSON, or null.
+    pub async fn call(&self, method: &str, path: &str, key: &str, body: Option<Value>) -> (u16, Value) {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.http.request(method, format!("{}{path}", self.base));
+        if !key.is_empty() {
+            request = request.bearer_auth(key);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let response = request.send().await.unwrap();
+        let status = response.status().as_u16();
+        (status, response.json().await.unwrap_or_default())
+    }
+
+    /// An upload of a form as it is.
+    pub async fn post_form(&self, key: &str, form: Vec<u8>) -> reqwest::Response {
+        let mut request = self.http.post(format!("{}/v1/files", self.base));
+        if !key.is_empty() {
+            request = request.bearer_auth(key);
+        }
+        request.header("content-type", "multipart/form-data; boundary=XX").body(form).send().await.unwrap()
+    }
+
+    pub async fn upload(&self, key: &str, purpose: &str, name: &str, bytes: &[u8]) -> (u16, Value) {
+        let form = form(&[("purpose", purpose)], Some((name, bytes)));
+        let response = self.post_form(key, form).await;
+        (response.status().as_u16(), response.json().await.unwrap())
+    }
+
     pub async fn get(&self, path: &str) -> (u16, Value) {
         let response = self.http.get(format!("{}{path}", self.base)).send().await.unwrap();
         let status = response.status().as_u16();
@@ -183,6 +285,28 @@ impl Server {
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
+    /// Any request under `/v1`, with a key.
+    pub async fn v1(&self, method: &str, path: &str, key: &str, body: Value) -> (u16, Value) {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.http.request(method, format!("{}/v1{path}", self.base)).bearer_auth(key);
+        if !body.is_null() {
+            request = request.body(body.to_string());
+        }
+        let response = request.send().await.unwrap();
+        (response.status().as_u16(), response.json().await.unwrap_or_default())
+    }
+
+    /// The events of a stream, each with its name.
+    pub async fn events(&self, response: reqwest::Response) -> Vec<(String, Value)> {
+        assert_eq!(response.status(), 200);
+        let text = response.text().await.unwrap();
+        let event = |block: &str| {
+            let (name, data) = block.strip_prefix("event: ")?.split_once("\ndata: ")?;
+            Some((name.to_owned(), serde_json::from_str(data).unwrap()))
+        };
+        text.split("\n\n").filter_map(event).collect()
+    }
+
     /// The `data:` lines of a stream.
     pub async fn stream(&self, body: Value) -> Vec<String> {
         let response = self.send(body.to_string()).await;
@@ -190,6 +314,40 @@ impl Server {
         assert!(response.headers()["content-type"].to_str().unwrap().starts_with("text/event-stream"));
         let text = response.text().await.unwrap();
         text.split("\n\n").filter_map(|l| l.strip_prefix("data: ").map(str::to_owned)).collect()
+    }
+}
+
+/// A form whose boundary is `XX`.
+pub fn form(fields: &[(&str, &str)], file: Option<(&str, &[u8])>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for (name, value) in fields {
+        let head = format!("--XX\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        out.extend_from_slice(head.as_bytes());
+    }
+    if let Some((name, bytes)) = file {
+        let head = format!(
+            "--XX\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\ncontent-type: application/octet-stream\r\n\r\n"
+        );
+        out.extend_from_slice(head.as_bytes());
+        out.extend_from_slice(bytes);
+        out.extend_from_slice(b"\r\n");
+    }
+    out.extend_from_slice(b"--XX--\r\n");
+    out
+}
+
+/// A folder for a store, removed when this goes.
+pub struct Folder(pub std::path::PathBuf);
+
+impl Folder {
+    pub fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("vlgate-test-{}", uuid::Uuid::new_v4())))
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 

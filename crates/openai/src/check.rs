@@ -1,0 +1,106 @@
+//! What requests of all kinds are checked for, in OpenAI's words.
+
+use indexmap::IndexMap;
+
+use crate::ApiError;
+
+/// Nothing, or what is wrong.
+pub type Checked = Result<(), ApiError>;
+
+/// How hard a model may think.
+pub const EFFORTS: [&str; 7] = ["none", "minimal", "low", "medium", "high", "xhigh", "max"];
+
+/// A whole number's range.
+pub fn whole(param: &str, value: Option<i64>, low: i64, high: i64) -> Checked {
+    let (bound, code) = match value {
+        Some(v) if v > high => {
+            (format!("above maximum value. Expected a value <= {high}, but got {v} instead"), "integer_above_max_value")
+        }
+        Some(v) if v < low => {
+            (format!("below minimum value. Expected a value >= {low}, but got {v} instead"), "integer_below_min_value")
+        }
+        _ => return Ok(()),
+    };
+    Err(ApiError::new(400, "invalid_request_error", code, format!("Invalid '{param}': integer {bound}.")).at(param))
+}
+
+/// A number's range.
+pub fn range(param: &str, value: Option<f32>, low: f32, high: f32) -> Checked {
+    match value {
+        Some(v) if !(low..=high).contains(&v) => {
+            let bound = if v > high {
+                format!("decimal above maximum value. Expected a value <= {high}")
+            } else {
+                format!("decimal below minimum value. Expected a value >= {low}")
+            };
+            let code = if v > high { "decimal_above_max_value" } else { "decimal_below_min_value" };
+            Err(ApiError::new(
+                400,
+                "invalid_request_error",
+                code,
+                format!("Invalid '{param}': {bound}, but got {v} instead."),
+            )
+            .at(param))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One of an enumeration's texts.
+pub fn one_of(param: &str, value: Option<&str>, known: &[&str]) -> Checked {
+    match value {
+        Some(v) if !known.contains(&v) => {
+            let quoted: Vec<String> = known.iter().map(|k| format!("'{k}'")).collect();
+            let list = match quoted.split_last() {
+                Some((last, rest)) if !rest.is_empty() => format!("{}, and {last}", rest.join(", ")),
+                _ => quoted.join(", "),
+            };
+            Err(ApiError::invalid(param, format!("Invalid value: '{}'. Supported values are: {list}.", clip(v))))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A client's text, short enough to repeat.
+pub fn clip(text: &str) -> String {
+    text.chars().take(64).collect()
+}
+
+/// A field that must be there.
+pub fn missing(param: &str) -> ApiError {
+    let message = format!("Missing required parameter: '{param}'.");
+    ApiError::new(400, "invalid_request_error", "missing_required_parameter", message).at(param)
+}
+
+/// A field that would change the answer and cannot be done here.
+pub fn unsupported(param: &str, why: &str) -> ApiError {
+    let message = format!("Unsupported parameter: '{param}' {why}");
+    ApiError::new(400, "invalid_request_error", "unsupported_parameter", message).at(param)
+}
+
+/// A value of a part that cannot be done here.
+pub fn unsupported_value(path: &str, why: &str) -> ApiError {
+    let message = format!("Unsupported value: '{path}' {why}");
+    ApiError::new(400, "invalid_request_error", "unsupported_value", message).at(path)
+}
+
+/// At most 16 pairs, with keys of up to 64 and values of up to 512 characters.
+pub fn metadata(pairs: Option<&IndexMap<String, String>>) -> Checked {
+    let long = |(k, v): (&String, &String)| k.chars().count() > 64 || v.chars().count() > 512;
+    match pairs {
+        Some(pairs) if pairs.len() > 16 || pairs.iter().any(long) => Err(ApiError::invalid(
+            "metadata",
+            "Invalid 'metadata': at most 16 pairs with keys of up to 64 and values of up to 512 characters.",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// An identifier of at most 64 characters.
+pub fn short(param: &str, text: Option<&str>) -> Checked {
+    if text.is_none_or(|t| t.chars().count() <= 64) {
+        return Ok(());
+    }
+    let message = format!("Invalid '{param}': string too long. Expected a string with maximum length 64.");
+    Err(ApiError::new(400, "invalid_request_error", "string_above_max_length", message).at(param))
+}
