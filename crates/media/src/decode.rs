@@ -7,7 +7,7 @@ use std::{
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, metadata::Orientation};
 
-use crate::{MediaError, foreign::foreign};
+use crate::{MediaError, foreign::foreign, jpeg};
 
 /// What the header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,9 @@ pub fn header(bytes: &[u8], pixels: u64) -> Result<Header, MediaError> {
     }
     if u64::from(width) * u64::from(height) > pixels {
         return Err(MediaError::TooManyPixels { width, height, limit: pixels });
+    }
+    if format == ImageFormat::Jpeg {
+        jpeg::plausible(bytes, width, height)?;
     }
     Ok(header)
 }

@@ -12,6 +12,7 @@ mod foreign;
 #[cfg(test)]
 mod golden_tests;
 mod guard;
+mod jpeg;
 mod picture;
 mod resize;
 mod resolver;
