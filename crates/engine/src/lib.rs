@@ -25,7 +25,7 @@ pub use local::LocalEngine;
 pub use model_dir::ModelDir;
 pub use pads::Prompt;
 pub use prompt::Template;
-pub use runtime::{Prepared, Runtime, Step};
+pub use runtime::{Clips, Prepared, Runtime, Step};
 pub use sampler::{Sampled, Sampler};
 pub use several::Several;
 pub use speech::{Speech, Utterance};

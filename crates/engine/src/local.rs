@@ -16,7 +16,7 @@ use crate::{
     model_dir::ModelDir,
     pads::Prompt,
     prompt::leaves_thinking_open,
-    runtime::{Prepared, Runtime},
+    runtime::{Clips, Prepared, Runtime},
     sampler::Sampler,
     speech::Speech,
 };
@@ -40,14 +40,17 @@ impl<R: Runtime> LocalEngine<R> {
     /// The model's prompt for a conversation.
     fn prompt(&self, conversation: &Conversation) -> Result<Prompt, EngineError> {
         let (images, clips) = pictures(conversation);
-        let video = self.runtime.takes_video() && self.model.video_token.is_some();
-        if !clips.is_empty() && !video {
-            return Err(EngineError::Invalid {
+        match self.runtime.clips() {
+            _ if clips.is_empty() => Prompt::new(&self.model, conversation, images, clips),
+            Clips::Pairs if self.model.video_token.is_some() => {
+                Prompt::new(&self.model, conversation, images, clips)
+            }
+            Clips::Stills if self.model.video_token.is_some() => Prompt::of_stills(&self.model, conversation),
+            _ => Err(EngineError::Invalid {
                 message: "This model's runtime does not take video.".into(),
                 param: Some("messages".into()),
-            });
+            }),
         }
-        Prompt::new(&self.model, conversation, images, clips)
     }
 
     fn sampling(&self, job: &Job) -> Sampling {

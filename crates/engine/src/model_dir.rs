@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tokenizers::Tokenizer;
-use vlgate_media::VisionSpec;
+use vlgate_media::{VideoSpec, VisionSpec};
 
 use crate::{
     contract::{EngineError, Sampling},
@@ -61,7 +61,10 @@ impl ModelDir {
         let special = tokenizer.get_added_tokens_decoder().into_values().map(|t| t.content).collect();
         let template = Template::new(&source, special)?;
         let generation = json(path, "generation_config.json").unwrap_or(Value::Null);
-        let vision = VisionSpec::from_preprocessor(&json(path, "preprocessor_config.json")?);
+        let vision = VisionSpec {
+            video: video(path),
+            ..VisionSpec::from_preprocessor(&json(path, "preprocessor_config.json")?)
+        };
         let context = config.pointer("/text_config/max_position_embeddings").and_then(Value::as_u64);
         let image_token = config.get("image_token_id").and_then(Value::as_u64);
         let (Some(context), Some(image_token)) = (context, image_token) else {
@@ -97,6 +100,13 @@ impl ModelDir {
             config,
         })
     }
+}
+
+/// `processor_config.json`'s own, or `video_preprocessor_config.json` (transformers' order).
+fn video(folder: &Path) -> VideoSpec {
+    let nested = json(folder, "processor_config.json").ok().and_then(|all| all.get("video_processor").cloned());
+    let config = nested.or_else(|| json(folder, "video_preprocessor_config.json").ok());
+    VideoSpec::from_preprocessor(&config.unwrap_or(Value::Null))
 }
 
 fn failed(message: String) -> EngineError {

@@ -61,8 +61,19 @@ pub trait Runtime: Send + Sync {
     /// How busy it is.
     fn load(&self) -> Load;
 
-    /// Whether [`Prepared::clips`] are computed, frame pair by frame pair.
-    fn takes_video(&self) -> bool {
-        false
+    /// How it takes clips.
+    fn clips(&self) -> Clips {
+        Clips::Refused
     }
+}
+
+/// How a runtime takes clips.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Clips {
+    /// Not at all.
+    Refused,
+    /// As pictures, one of each frame pair.
+    Stills,
+    /// As [`Prepared::clips`], frame pair by frame pair.
+    Pairs,
 }

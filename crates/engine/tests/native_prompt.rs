@@ -29,7 +29,7 @@ fn conversation(case: &Case) -> Conversation {
             "image" => Part::Image(Arc::new(frames.next().unwrap()[0].clone())),
             _ => {
                 let frames = frames.by_ref().flatten().collect();
-                Part::Video(Arc::new(Clip { frames, stamps_ms: case.stamps(), hash: [0; 32] }))
+                Part::Video(Arc::new(Clip { frames, stamps: case.stamps(), hash: [0; 32] }))
             }
         });
         Message::new(role, parts.collect())
@@ -65,6 +65,24 @@ fn tokens_are_the_processors() {
             assert_eq!(prompt.text, case.json["prompt"].as_str().unwrap());
         }
     }
+}
+
+/// For a runtime of pictures: the same stamps, one frame of each pair, and as many tokens; they count as a clip's.
+#[test]
+fn a_clip_becomes_the_first_frame_of_each_pair() {
+    let dir = ModelDir::open(&folders("random-tiny").0).unwrap();
+    let case = case("random-tiny", "video");
+    let conversation = conversation(&case);
+    let (images, clips) = parts(&conversation);
+    let pairs = Prompt::new(&dir, &conversation, images, clips.clone()).unwrap();
+    let stills = Prompt::of_stills(&dir, &conversation).unwrap();
+    let firsts: Vec<_> = clips[0].frames.iter().step_by(2).map(|f| f.hash).collect();
+    assert_eq!(stills.images.iter().map(|p| p.hash).collect::<Vec<_>>(), firsts);
+    assert!(stills.clips.is_empty());
+    assert_eq!((stills.count, stills.tokens.len()), (pairs.count, pairs.tokens.len()));
+    let video = dir.video_token.unwrap();
+    let as_images = pairs.tokens.iter().map(|t| if *t == video { dir.image_token } else { *t });
+    assert_eq!(stills.tokens, as_images.collect::<Vec<_>>());
 }
 
 /// Through the engine's front: a clip's answer, its usage, and the same again from the cache.

@@ -166,7 +166,7 @@ async fn a_clips_frames_are_true_pairs() {
         let mut job = case.job(10);
         let mut frames = job.clips[0].frames.clone();
         change(&mut frames);
-        job.clips = vec![Arc::new(Clip { frames, stamps_ms: case.stamps(), hash: [1; 32] })];
+        job.clips = vec![Arc::new(Clip { frames, stamps: case.stamps(), hash: [1; 32] })];
         job
     };
     let given = run(&runtime, with(&|_| ())).await;

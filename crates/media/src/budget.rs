@@ -15,6 +15,8 @@ pub struct Budget {
     units: u32,
     memory: Arc<Semaphore>,
     decoders: Arc<Semaphore>,
+    /// Child processes, which do not hold up the decoders of pictures.
+    children: Arc<Semaphore>,
     wait: Duration,
 }
 
@@ -30,11 +32,12 @@ impl Budget {
     pub fn new(config: &MediaConfig) -> Self {
         let units = u32::try_from(config.decode_memory as u64 / UNIT).unwrap_or(u32::MAX).clamp(1, MOST);
         let cores = || std::thread::available_parallelism().map_or(2, usize::from);
-        let decoders = if config.decoders == 0 { cores() } else { config.decoders };
+        let several = |n: usize| Arc::new(Semaphore::new(if n == 0 { cores() } else { n.min(Semaphore::MAX_PERMITS) }));
         Self {
             units,
             memory: Arc::new(Semaphore::new(units as usize)),
-            decoders: Arc::new(Semaphore::new(decoders.min(Semaphore::MAX_PERMITS))),
+            decoders: several(config.decoders),
+            children: several(config.children),
             wait: config.decode_wait,
         }
     }
@@ -44,13 +47,35 @@ impl Budget {
     /// # Errors
     /// [`MediaError::Busy`] after [`MediaConfig::decode_wait`].
     pub async fn wait(&self, bytes: u64) -> Result<Permit, MediaError> {
-        let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.units);
+        let units = self.units(bytes);
         let both = async {
             let memory = Arc::clone(&self.memory).acquire_many_owned(units).await.ok()?;
             let decoder = Arc::clone(&self.decoders).acquire_owned().await.ok()?;
             Some(Permit { _memory: memory, _decoder: decoder })
         };
         tokio::time::timeout(self.wait, both).await.ok().flatten().ok_or(MediaError::Busy)
+    }
+
+    /// Waits for a turn at the child processes, which read clips and PDFs; their memory is waited for when it is known.
+    ///
+    /// # Errors
+    /// [`MediaError::Busy`] after [`MediaConfig::decode_wait`].
+    pub async fn wait_for_child(&self) -> Result<OwnedSemaphorePermit, MediaError> {
+        let child = Arc::clone(&self.children).acquire_owned();
+        tokio::time::timeout(self.wait, child).await.ok().and_then(Result::ok).ok_or(MediaError::Busy)
+    }
+
+    /// Waits for memory only.
+    ///
+    /// # Errors
+    /// [`MediaError::Busy`] after [`MediaConfig::decode_wait`].
+    pub async fn wait_for_memory(&self, bytes: u64) -> Result<OwnedSemaphorePermit, MediaError> {
+        let memory = Arc::clone(&self.memory).acquire_many_owned(self.units(bytes));
+        tokio::time::timeout(self.wait, memory).await.ok().and_then(Result::ok).ok_or(MediaError::Busy)
+    }
+
+    fn units(&self, bytes: u64) -> u32 {
+        u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.units)
     }
 }
 

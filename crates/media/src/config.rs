@@ -1,6 +1,6 @@
 //! The limits that stand between strangers' bytes and this process (DESIGN section 6).
 
-use std::time::Duration;
+use std::{ffi::OsString, time::Duration};
 
 /// Limits of the media pipeline.
 #[derive(Debug, Clone)]
@@ -32,6 +32,30 @@ pub struct MediaConfig {
     pub decode_wait: Duration,
     /// Bytes of resized pictures that are kept.
     pub cache_bytes: u64,
+    /// Encoded bytes of one clip.
+    pub video_bytes: usize,
+    /// Frames that the model sees of one clip.
+    pub video_frames: u32,
+    /// Pixels of one frame before resizing.
+    pub video_pixels: u64,
+    /// Bytes of one document.
+    pub document_bytes: usize,
+    /// Pages of one document that the model sees.
+    pub document_pages: u32,
+    /// Characters of text that the model sees of one document.
+    pub document_text: usize,
+    /// Bytes that an archive (DOCX, PPTX, XLSX) may hold when it is unpacked.
+    pub document_unpacked: u64,
+    /// How long a clip's or a PDF's reading may take, all steps together.
+    pub read_timeout: Duration,
+    /// Processor time of one child process.
+    pub child_cpu: Duration,
+    /// Address space of one child process, in bytes.
+    pub child_memory: u64,
+    /// Clips and PDFs that are read at once; 0 means one per core.
+    pub children: usize,
+    /// Folders, written as `PATH` is, in which ffmpeg and poppler's programs are looked for; `None` is `PATH` itself.
+    pub tools: Option<OsString>,
 }
 
 impl Default for MediaConfig {
@@ -50,6 +74,18 @@ impl Default for MediaConfig {
             decoders: 0,
             decode_wait: Duration::from_secs(10),
             cache_bytes: 64 << 20,
+            video_bytes: 256 << 20,
+            video_frames: 768,
+            video_pixels: 8192 * 4352,
+            document_bytes: 64 << 20,
+            document_pages: 100,
+            document_text: 4_000_000,
+            document_unpacked: 256 << 20,
+            read_timeout: Duration::from_secs(120),
+            child_cpu: Duration::from_secs(120),
+            child_memory: 3 << 30,
+            children: 0,
+            tools: None,
         }
     }
 }

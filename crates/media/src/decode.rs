@@ -77,6 +77,20 @@ pub fn header(bytes: &[u8], pixels: u64) -> Result<Header, MediaError> {
     Ok(header)
 }
 
+/// A format's name for clients.
+pub const fn name(format: ImageFormat) -> &'static str {
+    match format {
+        ImageFormat::Png => "png",
+        ImageFormat::Jpeg => "jpeg",
+        ImageFormat::Gif => "gif",
+        ImageFormat::WebP => "webp",
+        ImageFormat::Bmp => "bmp",
+        ImageFormat::Tiff => "tiff",
+        ImageFormat::Ico => "ico",
+        _ => "image",
+    }
+}
+
 /// Width and height as a PNG's first chunk states them (PNG specification, 11.2.1).
 fn png_sides(bytes: &[u8]) -> Option<(u32, u32)> {
     let chunk = bytes.strip_prefix(b"\x89PNG\r\n\x1a\n")?.get(4..16)?;

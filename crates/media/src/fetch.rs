@@ -1,4 +1,4 @@
-//! Fetching a picture: resolve once, check every address, connect to a checked one, again at each redirect.
+//! Fetching a part: resolve once, check every address, connect to a checked one, again at each redirect.
 
 use std::{
     collections::HashMap,
@@ -16,7 +16,20 @@ use reqwest::{
 use tokio::sync::Semaphore;
 use url::Url;
 
-use crate::{MediaConfig, MediaError, guard::Guard};
+use crate::{MediaConfig, MediaError, Medium, guard::Guard};
+
+/// Where a body goes, piece by piece; what it cannot take is a server that lacks room.
+pub type Sink<'a> = &'a mut (dyn FnMut(&[u8]) -> std::io::Result<()> + Send);
+
+/// What is fetched.
+#[derive(Debug, Clone, Copy)]
+struct Wanted<'a> {
+    /// The URL as the client sent it, short enough to repeat.
+    shown: &'a str,
+    medium: Medium,
+    /// Most bytes.
+    limit: usize,
+}
 
 /// The addresses that were checked, whatever name is asked for: there is no way around the guard through a second lookup.
 struct Checked(Vec<SocketAddr>);
@@ -49,27 +62,43 @@ impl Fetcher {
         Ok(Self { config: config.clone(), guard: Guard::new(config)?, hosts: Mutex::default(), all })
     }
 
-    /// The body at `url`, at most [`MediaConfig::image_bytes`] of it.
+    /// The body at `url`, at most `limit` bytes of it.
     ///
     /// # Errors
     /// [`MediaError`] whose message names the URL as the client sent it and nothing that was resolved.
-    pub async fn get(&self, url: &str) -> Result<Vec<u8>, MediaError> {
+    pub async fn get(&self, url: &str, medium: Medium, limit: usize) -> Result<Vec<u8>, MediaError> {
+        let mut bytes = Vec::new();
+        let mut sink = |chunk: &[u8]| {
+            bytes.extend_from_slice(chunk);
+            Ok(())
+        };
+        self.get_into(url, medium, limit, &mut sink).await?;
+        Ok(bytes)
+    }
+
+    /// The same, piece by piece.
+    ///
+    /// # Errors
+    /// As [`Self::get`]; what was handed over by then is part of nothing.
+    pub async fn get_into(&self, url: &str, medium: Medium, limit: usize, sink: Sink<'_>) -> Result<(), MediaError> {
         let shown: String = url.chars().take(200).collect();
         let parsed = Url::parse(url).map_err(|_| MediaError::InvalidUrl("it cannot be parsed."))?;
-        match tokio::time::timeout(self.config.fetch_timeout, self.follow(parsed, &shown)).await {
+        let wanted = Wanted { shown: &shown, medium, limit };
+        match tokio::time::timeout(self.config.fetch_timeout, self.follow(parsed, wanted, sink)).await {
             Ok(result) => result,
             Err(_) => Err(MediaError::Timeout(shown)),
         }
     }
 
-    async fn follow(&self, mut url: Url, shown: &str) -> Result<Vec<u8>, MediaError> {
+    async fn follow(&self, mut url: Url, wanted: Wanted<'_>, sink: Sink<'_>) -> Result<(), MediaError> {
+        let shown = wanted.shown;
         self.guard.url(&url)?;
         let _all = self.all.acquire().await.map_err(|_| MediaError::Busy)?;
         for _ in 0..=self.config.redirects {
             self.guard.url(&url)?;
             let gate = self.gate(url.host_str().unwrap_or_default());
             let _permit = gate.acquire().await.map_err(|_| MediaError::Busy)?;
-            let response = self.request(&url, shown).await?;
+            let response = self.request(&url, wanted).await?;
             if response.status().is_redirection() {
                 let target = response.headers().get(header::LOCATION).and_then(|l| l.to_str().ok());
                 let target = target.ok_or_else(|| MediaError::Download(shown.to_owned()))?;
@@ -79,13 +108,14 @@ impl Fetcher {
             if response.status() != StatusCode::OK {
                 return Err(MediaError::Download(shown.to_owned()));
             }
-            return self.body(response, shown).await;
+            return body(response, wanted, sink).await;
         }
         Err(MediaError::Download(shown.to_owned()))
     }
 
     /// One request, to an address that was checked; the client is made for it, so that nothing is resolved again.
-    async fn request(&self, url: &Url, shown: &str) -> Result<reqwest::Response, MediaError> {
+    async fn request(&self, url: &Url, wanted: Wanted<'_>) -> Result<reqwest::Response, MediaError> {
+        let shown = wanted.shown;
         let failed = || MediaError::Download(shown.to_owned());
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or(80);
@@ -108,27 +138,10 @@ impl Fetcher {
             .map_err(|_| failed())?;
         client
             .get(url.clone())
-            .header(header::ACCEPT, "image/*")
+            .header(header::ACCEPT, wanted.medium.accept())
             .send()
             .await
             .map_err(|e| if e.is_timeout() { MediaError::Timeout(shown.to_owned()) } else { failed() })
-    }
-
-    async fn body(&self, response: reqwest::Response, shown: &str) -> Result<Vec<u8>, MediaError> {
-        let limit = self.config.image_bytes;
-        if response.content_length().is_some_and(|n| n > limit as u64) {
-            return Err(MediaError::DownloadTooLarge(shown.to_owned()));
-        }
-        let mut bytes = Vec::new();
-        let mut stream = response.bytes_stream();
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|_| MediaError::Download(shown.to_owned()))?;
-            if bytes.len() + chunk.len() > limit {
-                return Err(MediaError::DownloadTooLarge(shown.to_owned()));
-            }
-            bytes.extend_from_slice(&chunk);
-        }
-        if bytes.is_empty() { Err(MediaError::Empty) } else { Ok(bytes) }
     }
 
     /// The host's gate; gates that nobody holds are forgotten.
@@ -142,4 +155,22 @@ impl Fetcher {
         hosts.insert(host.to_owned(), Arc::downgrade(&gate));
         gate
     }
+}
+
+async fn body(response: reqwest::Response, wanted: Wanted<'_>, sink: Sink<'_>) -> Result<(), MediaError> {
+    let Wanted { shown, limit, .. } = wanted;
+    if response.content_length().is_some_and(|n| n > limit as u64) {
+        return Err(MediaError::DownloadTooLarge(shown.to_owned()));
+    }
+    let mut seen = 0;
+    let mut stream = response.bytes_stream();
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(|_| MediaError::Download(shown.to_owned()))?;
+        seen += chunk.len();
+        if seen > limit {
+            return Err(MediaError::DownloadTooLarge(shown.to_owned()));
+        }
+        sink(&chunk).map_err(|_| MediaError::Busy)?;
+    }
+    if seen == 0 { Err(MediaError::Empty) } else { Ok(()) }
 }

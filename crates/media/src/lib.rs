@@ -1,11 +1,14 @@
-//! Bytes to bounded pixels: data URLs, HTTP fetch behind the SSRF guard, pictures at the size that the model sees.
+//! Bytes to bounded pixels: data URLs, HTTP fetch behind the SSRF guard, pictures, clips and pages at the size that the
+//! model sees.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod bicubic;
 mod budget;
+mod child;
 mod config;
 mod data_url;
 mod decode;
+mod document;
 mod error;
 mod fetch;
 mod foreign;
@@ -13,12 +16,23 @@ mod foreign;
 mod golden_tests;
 mod guard;
 mod jpeg;
+mod medium;
 mod picture;
+mod ppm;
 mod resize;
 mod resolver;
+mod seen;
+mod temp;
+mod tools;
+mod video;
 
 pub use config::MediaConfig;
+pub use document::{Block, Document, FileBytes, PageRange, Reading};
 pub use error::MediaError;
-pub use picture::{Clip, ContentHash, Picture, VisionSpec};
+pub use medium::Medium;
+pub use picture::{Clip, ContentHash, Picture, VideoSpec, VisionSpec};
 pub use resize::{Detail, Sizing, smart_resize};
 pub use resolver::{ImageSource, Resolver};
+pub use seen::{FrameSeen, PageSeen, Resolved, Seen};
+pub use tools::{Tool, Tools};
+pub use video::Sampling;

@@ -1,17 +1,20 @@
-//! From an `image_url` to a [`Picture`]: fetch or decode the URL, decode the picture within a memory budget, resize it.
+//! From a URL to bytes, and from an `image_url` to a [`Picture`]: fetch or decode the URL, decode the picture within a
+//! memory budget, resize it.
 
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
 use crate::{
-    ContentHash, MediaConfig, MediaError, Picture, Sizing, VisionSpec,
+    ContentHash, MediaConfig, MediaError, Medium, Picture, Resolved, Seen, Sizing, VisionSpec,
     bicubic::resize,
     budget::Budget,
     data_url,
     decode::{self, Header},
     fetch::Fetcher,
     resize::smart_resize,
+    temp::TempFile,
+    tools::Tools,
 };
 
 /// Where a picture comes from.
@@ -24,21 +27,24 @@ pub struct ImageSource<'a> {
 /// A resized picture is known by the hash of its encoded bytes and its height and width (before the EXIF orientation).
 type Key = (ContentHash, u32, u32);
 
-/// Takes pictures in, for the whole process: one memory budget, one cache.
+/// Takes parts in, for the whole process: one memory budget, one cache.
 #[derive(Debug)]
 pub struct Resolver {
-    image_bytes: usize,
-    image_pixels: u64,
+    pub(crate) config: MediaConfig,
+    pub(crate) tools: Tools,
     fetcher: Fetcher,
-    budget: Budget,
-    resized: Cache<Key, Picture>,
+    pub(crate) budget: Budget,
+    resized: Cache<Key, Upright>,
 }
 
+/// A resized picture, and its width and height before, upright.
+type Upright = (Picture, (u32, u32));
+
 /// A picture of which only the header was read.
-struct Encoded {
-    bytes: Vec<u8>,
-    hash: ContentHash,
-    header: Header,
+pub struct Encoded {
+    pub bytes: Vec<u8>,
+    pub hash: ContentHash,
+    pub header: Header,
 }
 
 impl Resolver {
@@ -49,15 +55,27 @@ impl Resolver {
     pub fn new(config: MediaConfig) -> Result<Self, MediaError> {
         let resized = Cache::builder()
             .max_capacity(config.cache_bytes)
-            .weigher(|_, p: &Picture| u32::try_from(p.rgb.len()).unwrap_or(u32::MAX))
+            .weigher(|_, (p, _): &Upright| u32::try_from(p.rgb.len()).unwrap_or(u32::MAX))
             .build();
         Ok(Self {
-            image_bytes: config.image_bytes,
-            image_pixels: config.image_pixels,
+            tools: Tools::find(config.tools.as_deref()),
             fetcher: Fetcher::new(&config)?,
             budget: Budget::new(&config),
+            config,
             resized,
         })
+    }
+
+    /// Bytes that one document may have.
+    #[must_use]
+    pub const fn document_bytes(&self) -> usize {
+        self.config.document_bytes
+    }
+
+    /// What reads clips and PDFs here.
+    #[must_use]
+    pub const fn tools(&self) -> &Tools {
+        &self.tools
     }
 
     /// One picture at the size that the model sees: sides that are multiples of [`VisionSpec::factor`], an area within
@@ -70,15 +88,23 @@ impl Resolver {
         source: ImageSource<'_>,
         spec: &VisionSpec,
         sizing: &Sizing,
-    ) -> Result<Picture, MediaError> {
+    ) -> Result<Resolved<Picture>, MediaError> {
         let encoded = self.encoded(source.url.trim()).await?;
-        let (min, max) = sizing.bounds(spec);
+        let (spec, (min, max)) = (*spec, sizing.bounds(spec));
         let factor = spec.factor();
         let Header { width, height, .. } = encoded.header;
         let (rows, columns) = smart_resize(height, width, factor, min, max)?;
         let key = (encoded.hash, rows, columns);
+        let mut seen = Seen::new(Medium::Image, decode::name(encoded.header.format));
+        let told = move |(picture, before): Upright, cached: bool| {
+            seen.before = Some(before);
+            seen.after = Some((picture.width, picture.height));
+            seen.tokens = picture.tokens(&spec);
+            seen.cached = cached;
+            Resolved { what: picture, seen }
+        };
         if let Some(hit) = self.resized.get(&key) {
-            return Ok(hit);
+            return Ok(told(hit, true));
         }
         // What resizing holds: the result twice (its bytes become an `Arc`) and the pass between.
         let between = u64::from(height.max(width)) * u64::from(rows.max(columns));
@@ -88,41 +114,88 @@ impl Resolver {
         blocking(move || {
             let _permit = permit;
             if let Some(hit) = cache.get(&key) {
-                return Ok(hit);
+                return Ok(told(hit, true));
             }
             let upright = decode::decode(&encoded.bytes, encoded.header)?;
             drop(encoded);
+            let before = upright.dimensions();
             let (height, width) = smart_resize(upright.height(), upright.width(), factor, min, max)?;
             let picture = Picture::new(width, height, resize(upright, height, width));
-            cache.insert(key, picture.clone());
-            Ok(picture)
+            cache.insert(key, (picture.clone(), before));
+            Ok(told((picture, before), false))
         })
         .await
     }
 
     /// The bytes behind a URL, hashed, with what their header says.
-    async fn encoded(&self, url: &str) -> Result<Encoded, MediaError> {
-        let (limit, pixels) = (self.image_bytes, self.image_pixels);
+    pub(crate) async fn encoded(&self, url: &str) -> Result<Encoded, MediaError> {
+        let (limit, pixels) = (self.config.image_bytes, self.config.image_pixels);
         let read = move |bytes: Vec<u8>| {
             let header = decode::header(&bytes, pixels)?;
             Ok(Encoded { hash: Sha256::digest(&bytes).into(), header, bytes })
         };
-        match url.split_at_checked(5) {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("data:") => {
-                data_url::within(rest, limit)?;
+        let bytes = self.bytes(url, Medium::Image, limit).await?;
+        blocking(move || read(bytes)).await
+    }
+
+    /// The bytes behind a `data:` or `http(s)` URL, at most `limit`.
+    ///
+    /// # Errors
+    /// [`MediaError`] of this medium.
+    pub async fn bytes(&self, url: &str, medium: Medium, limit: usize) -> Result<Vec<u8>, MediaError> {
+        let bytes = match data(url) {
+            Some(rest) => {
+                data_url::within(rest, limit).map_err(|e| e.of(medium))?;
                 let rest = rest.to_owned();
-                blocking(move || read(data_url::decode(&rest, limit)?)).await
+                blocking(move || data_url::decode(&rest, limit)).await
             }
-            _ => {
-                let bytes = self.fetcher.get(url).await?;
-                blocking(move || read(bytes)).await
-            }
+            None => self.fetcher.get(url, medium, limit).await,
+        };
+        bytes.map_err(|e| e.of(medium))
+    }
+
+    /// The same in a file, and its first bytes.
+    pub(crate) async fn file(
+        &self,
+        url: &str,
+        medium: Medium,
+        limit: usize,
+    ) -> Result<(TempFile, Vec<u8>), MediaError> {
+        let head = |bytes: &[u8]| bytes.get(..HEAD.min(bytes.len())).unwrap_or_default().to_vec();
+        if data(url).is_some() {
+            let bytes = self.bytes(url, medium, limit).await?;
+            return blocking(move || Ok((kept(&bytes)?, head(&bytes)))).await;
         }
+        let (mut file, mut first) = (kept(&[])?, Vec::new());
+        let mut sink = |chunk: &[u8]| {
+            first.extend_from_slice(chunk.get(..(HEAD - first.len()).min(chunk.len())).unwrap_or_default());
+            file.append(chunk)
+        };
+        self.fetcher.get_into(url, medium, limit, &mut sink).await?;
+        Ok((file, first))
     }
 }
 
+/// First bytes that say what a file is.
+const HEAD: usize = 512;
+
+/// Bytes in a file of their own.
+pub fn kept(bytes: &[u8]) -> Result<TempFile, MediaError> {
+    let file = TempFile::new().and_then(|mut file| file.append(bytes).map(|()| file));
+    file.map_err(|error| {
+        tracing::warn!("no room in the temporary folder: {error}");
+        MediaError::Busy
+    })
+}
+
+/// What follows `data:`.
+fn data(url: &str) -> Option<&str> {
+    let (scheme, rest) = url.split_at_checked(5)?;
+    scheme.eq_ignore_ascii_case("data:").then_some(rest)
+}
+
 /// Work that would hold up the other requests of this thread.
-async fn blocking<T: Send + 'static>(
+pub async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, MediaError> + Send + 'static,
 ) -> Result<T, MediaError> {
     spawn_blocking(work).await.unwrap_or(Err(MediaError::Damaged))

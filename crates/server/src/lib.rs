@@ -3,8 +3,10 @@
 
 mod app;
 mod chat;
+mod clock;
 mod door;
 mod health;
+mod media;
 mod models;
 mod openapi;
 mod page;

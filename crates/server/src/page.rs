@@ -38,9 +38,10 @@ pub async fn file(request: HttpRequest, name: web::Path<String>) -> HttpResponse
 pub async fn server(state: web::Data<State>) -> HttpResponse {
     let models: Vec<Value> = state.engine.models().iter().map(|card| model(&state, card)).collect();
     let limits = json!({"body_bytes": state.config.body_bytes, "images_per_request": state.config.images_per_request});
+    let documents = json!({"pdf": state.resolver.tools().pdf()});
     HttpResponse::Ok()
         .insert_header((header::CACHE_CONTROL, "no-store"))
-        .json(json!({"version": env!("CARGO_PKG_VERSION"), "models": models, "limits": limits}))
+        .json(json!({"version": env!("CARGO_PKG_VERSION"), "models": models, "limits": limits, "documents": documents}))
 }
 
 fn model(state: &State, card: &ModelCard) -> Value {
@@ -49,9 +50,11 @@ fn model(state: &State, card: &ModelCard) -> Value {
     let vision =
         card.vision.map(|v| json!({"factor": v.factor(), "min_pixels": v.min_pixels, "max_pixels": v.max_pixels}));
     let d = &card.defaults;
+    // A model that takes clips needs what decodes them.
+    let video = card.video && state.resolver.tools().video();
     json!({
         "id": card.id, "aliases": aliases, "context_length": card.context_length, "runtime": card.runtime,
-        "quantization": card.quantization, "video": card.video, "thinking": card.thinking, "vision": vision,
+        "quantization": card.quantization, "video": video, "thinking": card.thinking, "vision": vision,
         "defaults": {"temperature": d.temperature, "top_p": d.top_p, "top_k": d.top_k},
     })
 }

@@ -56,9 +56,9 @@ pub fn engine(error: &EngineError) -> ApiError {
     }
 }
 
-/// A picture that could not be taken, with its path.
+/// A part that could not be taken, with its path.
 pub fn media(error: &MediaError, path: String) -> ApiError {
     let kind = if error.status() == 429 { "rate_limit_exceeded" } else { "invalid_request_error" };
-    let refused = ApiError::new(error.status(), kind, error.code(), error.to_string()).at(path);
+    let refused = ApiError::new(error.status(), kind, &error.code(), error.to_string()).at(path);
     if error.status() == 429 { refused.retry(2) } else { refused }
 }

@@ -29,6 +29,12 @@ pub struct ServerConfig {
     pub bodies_in_flight_bytes: usize,
     /// Pictures in one request.
     pub images_per_request: usize,
+    /// Clips in one request.
+    pub videos_per_request: usize,
+    /// Files in one request.
+    pub files_per_request: usize,
+    /// Pages of all files of one request together.
+    pub pages_per_request: usize,
 }
 
 impl Default for ServerConfig {
@@ -41,6 +47,9 @@ impl Default for ServerConfig {
             body_bytes: 64 << 20,
             bodies_in_flight_bytes: 512 << 20,
             images_per_request: 64,
+            videos_per_request: 8,
+            files_per_request: 16,
+            pages_per_request: 100,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::Context;
@@ -20,10 +20,8 @@ use crate::{hub, runtime, settings::Settings};
 pub async fn serve(settings: Settings) -> anyhow::Result<()> {
     let began = std::time::Instant::now();
     let (engine, id) = engine(&settings).await?;
-    let resolver = Resolver::new(MediaConfig {
-        allow_private_hosts: settings.media.allow_hosts.clone(),
-        ..MediaConfig::default()
-    })?;
+    let resolver = Resolver::new(media_config(&settings))?;
+    say_what_is_missing(&resolver);
     tracing::info!(ms = began.elapsed().as_millis(), "the model is ready");
     let config = server_config(&settings, &id);
     vlgate_server::serve(config, engine, Arc::new(resolver)).await.context("the server failed")
@@ -79,12 +77,41 @@ fn card(settings: &Settings, model: &ModelDir, id: String) -> anyhow::Result<Mod
         created: SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs()),
         context_length,
         vision: Some(model.vision),
-        video: runtime == "native",
+        // mistral.rs sees one frame of each pair.
+        video: model.video_token.is_some(),
         thinking: model.thinking,
         quantization: settings.quantize.clone(),
         runtime: runtime.to_owned(),
         defaults: model.defaults.clone(),
     })
+}
+
+fn media_config(settings: &Settings) -> MediaConfig {
+    let (limits, media) = (&settings.limits, &settings.media);
+    let time = Duration::from_secs(media.read_seconds.max(1));
+    MediaConfig {
+        allow_private_hosts: media.allow_hosts.clone(),
+        video_bytes: media.video_bytes,
+        video_frames: limits.frames_per_video.max(1),
+        document_bytes: media.document_bytes,
+        document_pages: limits.pages_per_request,
+        document_text: media.document_characters,
+        read_timeout: time,
+        child_cpu: time,
+        child_memory: media.child_memory_mib << 20,
+        tools: (!media.tools.is_empty()).then(|| media.tools.clone().into()),
+        ..MediaConfig::default()
+    }
+}
+
+/// Once at start, for the operator; a request that needs them is told the same.
+fn say_what_is_missing(resolver: &Resolver) {
+    if !resolver.tools().video() {
+        tracing::warn!("ffmpeg and ffprobe were not found: clips are refused (Debian, Ubuntu: apt-get install ffmpeg)");
+    }
+    if !resolver.tools().pdf() {
+        tracing::warn!("poppler's programs were not found: PDFs are refused (Debian, Ubuntu: apt-get install poppler-utils)");
+    }
 }
 
 fn server_config(settings: &Settings, id: &str) -> ServerConfig {
@@ -100,6 +127,9 @@ fn server_config(settings: &Settings, id: &str) -> ServerConfig {
         body_bytes: settings.limits.body_bytes,
         bodies_in_flight_bytes: settings.limits.bodies_in_flight_bytes,
         images_per_request: settings.limits.images_per_request,
+        videos_per_request: settings.limits.videos_per_request,
+        files_per_request: settings.limits.files_per_request,
+        pages_per_request: settings.limits.pages_per_request as usize,
     }
 }
 
@@ -113,9 +143,25 @@ mod tests {
         settings.limits.body_bytes = 1;
         settings.limits.bodies_in_flight_bytes = 2;
         settings.limits.images_per_request = 3;
+        settings.limits.videos_per_request = 4;
+        settings.limits.files_per_request = 5;
+        settings.limits.pages_per_request = 6;
+        settings.limits.frames_per_video = 7;
+        settings.media.video_bytes = 8;
+        settings.media.document_bytes = 9;
+        settings.media.document_characters = 10;
+        settings.media.read_seconds = 11;
+        settings.media.child_memory_mib = 12;
+        settings.media.tools = "/opt".into();
         settings.aliases.insert("gpt-4o".into(), String::new());
         let config = server_config(&settings, "own");
         assert_eq!((config.body_bytes, config.bodies_in_flight_bytes, config.images_per_request), (1, 2, 3));
+        assert_eq!((config.videos_per_request, config.files_per_request, config.pages_per_request), (4, 5, 6));
+        let media = media_config(&settings);
+        assert_eq!((media.document_pages, media.video_frames, media.video_bytes), (6, 7, 8));
+        assert_eq!((media.document_bytes, media.document_text, media.child_memory), (9, 10, 12 << 20));
+        assert_eq!((media.read_timeout, media.child_cpu), (Duration::from_secs(11), Duration::from_secs(11)));
+        assert_eq!(media.tools, Some("/opt".into()));
         assert_eq!(config.aliases.get("gpt-4o").map(String::as_str), Some("own"));
     }
 }

@@ -156,19 +156,51 @@ pub struct Limits {
     pub body_bytes: usize,
     pub bodies_in_flight_bytes: usize,
     pub images_per_request: usize,
+    pub videos_per_request: usize,
+    pub files_per_request: usize,
+    pub frames_per_video: u32,
+    pub pages_per_request: u32,
 }
 
 /// `[media]`.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[allow(missing_docs)]
 pub struct Media {
     pub allow_hosts: Vec<String>,
+    pub video_bytes: usize,
+    pub document_bytes: usize,
+    pub document_characters: usize,
+    pub read_seconds: u64,
+    pub child_memory_mib: u64,
+    pub tools: String,
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self {
+            allow_hosts: Vec::new(),
+            video_bytes: 256 << 20,
+            document_bytes: 64 << 20,
+            document_characters: 4_000_000,
+            read_seconds: 120,
+            child_memory_mib: 3072,
+            tools: String::new(),
+        }
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: 64 << 20, bodies_in_flight_bytes: 512 << 20, images_per_request: 64 }
+        Self {
+            body_bytes: 64 << 20,
+            bodies_in_flight_bytes: 512 << 20,
+            images_per_request: 64,
+            videos_per_request: 8,
+            files_per_request: 16,
+            frames_per_video: 768,
+            pages_per_request: 100,
+        }
     }
 }
 

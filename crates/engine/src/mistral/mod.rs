@@ -28,7 +28,7 @@ use tokio::sync::{
 
 use crate::{
     contract::{EngineError, Load},
-    runtime::{Prepared, Runtime, Step},
+    runtime::{Clips, Prepared, Runtime, Step},
 };
 
 pub use load::{LoadOptions, Quantization, paged_attention};
@@ -113,6 +113,11 @@ impl Runtime for MistralRuntime {
             generated_tokens: s.generated.load(Ordering::Relaxed),
             ..Load::default()
         }
+    }
+
+    /// One frame of each pair: its vision path has pictures only.
+    fn clips(&self) -> Clips {
+        Clips::Stills
     }
 }
 

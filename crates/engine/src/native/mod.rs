@@ -42,7 +42,7 @@ pub use weights::Precision;
 
 use crate::{
     contract::{EngineError, Load},
-    runtime::{Prepared, Runtime, Step},
+    runtime::{Clips, Prepared, Runtime, Step},
 };
 use engine::{Command, Engine};
 use job::Job;
@@ -226,8 +226,8 @@ impl Runtime for NativeRuntime {
         Load { capacity: Some(self.capacity), ..self.status.load() }
     }
 
-    fn takes_video(&self) -> bool {
-        true
+    fn clips(&self) -> Clips {
+        Clips::Pairs
     }
 }
 

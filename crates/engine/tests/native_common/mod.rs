@@ -129,9 +129,9 @@ impl Case {
         Picture::new(width as u32, height as u32, rgb)
     }
 
-    pub fn stamps(&self) -> Vec<u64> {
+    pub fn stamps(&self) -> Vec<f64> {
         let stamps = self.json["video"]["timestamps"].as_array().unwrap();
-        stamps.iter().map(|t| (t.as_f64().unwrap() * 1000.0).round() as u64).collect()
+        stamps.iter().map(|t| t.as_f64().unwrap()).collect()
     }
 
     /// The case as a job: greedy, with the log-probabilities of 20 tokens.
@@ -139,7 +139,7 @@ impl Case {
         let mut job = greedy(self.tokens(), max_tokens);
         if self.is_video() {
             let frames = self.frames().into_iter().flatten().collect();
-            job.clips = vec![Arc::new(Clip { frames, stamps_ms: self.stamps(), hash: [0; 32] })];
+            job.clips = vec![Arc::new(Clip { frames, stamps: self.stamps(), hash: [0; 32] })];
         } else {
             job.images = self.frames().into_iter().map(|[frame, _]| Arc::new(frame)).collect();
         }

@@ -3,6 +3,7 @@
 use super::{
     Content, Message, Part,
     format::name_fits,
+    media::{check_file, check_video},
     validate::{clip, one_of},
 };
 use crate::ApiError;
@@ -134,30 +135,27 @@ fn unanswered(open: &[&str], next: usize) -> Checked {
 
 fn part(p: &Part, role: &str, path: &str) -> Checked {
     let allowed: &[&str] = match role {
-        "user" => &["text", "image_url", "input_audio", "file"],
+        "user" => &["text", "image_url", "video_url", "video", "input_audio", "file"],
         "tool" => &["text", "image_url"],
         "assistant" => &["text", "refusal"],
         _ => &["text"],
     };
-    match p.kind.as_str() {
-        "video_url" | "video" if role == "user" => return Err(not_yet(p, path)),
-        kind if !allowed.contains(&kind) => {
-            let known: Vec<String> = allowed.iter().map(|a| format!("'{a}'")).collect();
-            let message = format!(
-                "Invalid value: '{}'. Supported values for messages of the role '{role}' are: {}.",
-                clip(kind),
-                known.join(", ")
-            );
-            return Err(ApiError::invalid(format!("{path}.type"), message));
-        }
-        _ => {}
+    if !allowed.contains(&p.kind.as_str()) {
+        let known: Vec<String> = allowed.iter().map(|a| format!("'{a}'")).collect();
+        let message = format!(
+            "Invalid value: '{}'. Supported values for messages of the role '{role}' are: {}.",
+            clip(&p.kind),
+            known.join(", ")
+        );
+        return Err(ApiError::invalid(format!("{path}.type"), message));
     }
     match p.kind.as_str() {
         "text" if p.text.is_none() => Err(missing(&format!("{path}.text"))),
         "refusal" if p.refusal.is_none() => Err(missing(&format!("{path}.refusal"))),
         "image_url" => image(p, path),
         "input_audio" => Err(unsupported(path, "is sound, which this family of models does not hear.")),
-        "file" => Err(not_yet(p, path)),
+        "video_url" | "video" => check_video(p, path),
+        "file" => check_file(p, path),
         _ => Ok(()),
     }
 }
@@ -186,17 +184,13 @@ pub fn pixels(min: Option<u64>, max: Option<u64>, path: &str) -> Checked {
     }
 }
 
-fn not_yet(p: &Part, path: &str) -> ApiError {
-    let message = format!("Content parts of the type '{}' are not supported by this server yet.", p.kind);
-    ApiError::new(400, "invalid_request_error", "unsupported_content", message).at(path)
-}
-
 fn unsupported(path: &str, why: &str) -> ApiError {
     ApiError::new(400, "invalid_request_error", "unsupported_value", format!("Unsupported value: '{path}' {why}"))
         .at(path)
 }
 
-fn missing(param: &str) -> ApiError {
+/// A field that must be there.
+pub fn missing(param: &str) -> ApiError {
     let message = format!("Missing required parameter: '{param}'.");
     ApiError::new(400, "invalid_request_error", "missing_required_parameter", message).at(param)
 }

@@ -1,7 +1,9 @@
 //! `POST /v1/chat/completions`.
 
 mod format;
+mod media;
 mod messages;
+mod notes;
 mod request;
 mod response;
 mod schema;
@@ -10,9 +12,11 @@ mod tools;
 mod validate;
 
 pub use format::{AnswerFormat, Asked};
+pub use media::{ClipOptions, File, VideoSource, VideoUrl, VlgateOptions};
+pub use notes::{FrameNote, MediaNote, PageNote, VlgateNotes};
 pub use request::{
-    ChatRequest, Content, FunctionCall, FunctionDefinition, ImageUrl, Message, Part, ProcessorOptions, ProcessorSize,
-    StreamOptions, StructuredOutputs, Tool, ToolCall,
+    ChatRequest, Content, FunctionCall, FunctionDefinition, ImageUrl, MediaOptions, Message, Part, ProcessorOptions,
+    ProcessorSize, StreamOptions, StructuredOutputs, Tool, ToolCall, VideoLoading,
 };
 pub use response::{
     AssistantRole, CallDelta, CallKind, Choice, ChoiceLogprobs, Chunk, ChunkChoice, ChunkKind, Completion,

@@ -13,7 +13,10 @@ use serde::{
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
-use super::shapes;
+use super::{
+    media::{File, VideoUrl, VlgateOptions},
+    shapes,
+};
 use crate::ApiError;
 
 /// A chat completion request. `None` stands for a field that was left out and for an explicit null.
@@ -140,8 +143,10 @@ pub struct ChatRequest {
     pub add_generation_prompt: Option<bool>,
     /// vLLM: variables of the chat template.
     pub chat_template_kwargs: Option<Map<String, Value>>,
-    /// vLLM: bounds of all pictures of the request.
+    /// vLLM: bounds of all pictures, and the sampling of all clips of the request.
     pub mm_processor_kwargs: Option<ProcessorOptions>,
+    /// vLLM: how all clips of the request are loaded.
+    pub media_io_kwargs: Option<MediaOptions>,
     /// vLLM: JSON of this schema (an object, or its text).
     pub guided_json: Option<Value>,
     /// vLLM: text that matches this regular expression.
@@ -172,18 +177,50 @@ pub struct ChatRequest {
     pub priority: Option<i64>,
     /// vLLM: only false, the default.
     pub echo: Option<bool>,
+    /// Options of this server that no other has.
+    pub vlgate: Option<VlgateOptions>,
 }
 
-/// `mm_processor_kwargs`, of which the bounds of a picture's area are known here.
+/// `mm_processor_kwargs`, of which the bounds of areas and the sampling of clips are known here.
 #[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ProcessorOptions {
-    /// Smallest area in pixels.
+    /// Smallest area of a picture or frame in pixels.
     pub min_pixels: Option<u64>,
-    /// Largest area in pixels.
+    /// Largest area of a picture or frame in pixels.
     pub max_pixels: Option<u64>,
-    /// The same bounds in transformers' newer form.
+    /// Most pixels of all frames of a clip together.
+    pub total_pixels: Option<u64>,
+    /// Bounds in transformers' newer form: of a picture's area, and of all frames of a clip together.
     pub size: Option<ProcessorSize>,
+    /// Frames taken of each second.
+    pub fps: Option<f64>,
+    /// Frames taken in all, instead of `fps`.
+    pub num_frames: Option<u32>,
+    /// Fewest frames taken.
+    pub min_frames: Option<u32>,
+    /// Most frames taken.
+    pub max_frames: Option<u32>,
+    /// Only true where a clip is one file; a list of frames is taken as it is.
+    pub do_sample_frames: Option<bool>,
+}
+
+/// `media_io_kwargs`.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MediaOptions {
+    /// Of clips.
+    pub video: Option<VideoLoading>,
+}
+
+/// `media_io_kwargs.video`.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VideoLoading {
+    /// Frames taken of each second.
+    pub fps: Option<f64>,
+    /// Frames taken in all, instead of `fps`.
+    pub num_frames: Option<u32>,
 }
 
 /// `mm_processor_kwargs.size`; areas in spite of their names.
@@ -296,12 +333,20 @@ pub struct Part {
     pub refusal: Option<String>,
     pub image_url: Option<ImageUrl>,
     pub input_audio: Option<Value>,
-    pub file: Option<Value>,
-    pub video_url: Option<Value>,
+    pub file: Option<File>,
+    pub video_url: Option<VideoUrl>,
+    /// A URL, or an array of frames.
     pub video: Option<Value>,
-    /// DashScope has the bounds here, beside `image_url`.
+    /// Seconds of each frame of `video`.
+    pub times: Option<Vec<f64>>,
+    /// DashScope has the bounds here, beside `image_url` and `video_url`.
     pub min_pixels: Option<u64>,
     pub max_pixels: Option<u64>,
+    pub total_pixels: Option<u64>,
+    pub fps: Option<f64>,
+    pub num_frames: Option<u32>,
+    pub min_frames: Option<u32>,
+    pub max_frames: Option<u32>,
 }
 
 /// `image_url`, with vLLM's pixel bounds.

@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::FunctionCall;
+use super::{FunctionCall, VlgateNotes};
 
 /// What a completion is.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
@@ -82,6 +82,10 @@ pub struct Completion {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<std::collections::HashMap<String, String>>)]
     pub metadata: Option<IndexMap<String, String>>,
+    /// What the model saw, where the request asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub vlgate: Option<VlgateNotes>,
 }
 
 /// One answer.
@@ -330,6 +334,10 @@ pub struct Chunk {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     pub obfuscation: Option<String>,
+    /// In the first chunk: what the model saw, where the request asked for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub vlgate: Option<VlgateNotes>,
 }
 
 /// A piece of one answer.

@@ -11,7 +11,10 @@ use utoipa::{
     openapi::{ObjectBuilder, RefOr, Schema, Type},
 };
 
-use super::request::{FunctionCall, FunctionDefinition, ImageUrl};
+use super::{
+    media::{File, VideoUrl},
+    request::{FunctionCall, FunctionDefinition, ImageUrl},
+};
 
 /// A string that says what an object is. utoipa's derive does not read a text that a macro hands on.
 macro_rules! constant {
@@ -35,7 +38,7 @@ macro_rules! constant {
 }
 
 constant! {
-    TextType = "text", ImageType = "image_url", AudioType = "input_audio", FileType = "file", RefusalType = "refusal",
+    TextType = "text", ImageType = "image_url", VideoUrlType = "video_url", VideoType = "video", AudioType = "input_audio", FileType = "file", RefusalType = "refusal",
     DeveloperRole = "developer", SystemRole = "system", UserRole = "user", AssistantRole = "assistant",
     ToolRole = "tool", FunctionRole = "function",
     FunctionType = "function", CustomType = "custom", AllowedToolsType = "allowed_tools", GrammarType = "grammar",
@@ -477,14 +480,57 @@ pub struct AudioPart {
     pub prompt_cache_breakpoint: Option<PromptCacheBreakpoint>,
 }
 
+/// As vLLM and DashScope have it.
 #[derive(Serialize, ToSchema)]
-pub struct File {
-    #[schema(nullable = false)]
-    pub filename: Option<String>,
-    #[schema(nullable = false)]
-    pub file_data: Option<String>,
-    #[schema(nullable = false)]
-    pub file_id: Option<String>,
+pub struct VideoUrlPart {
+    #[serde(rename = "type")]
+    pub kind: VideoUrlType,
+    pub video_url: VideoUrl,
+    /// Frames taken of each second.
+    pub fps: Option<f64>,
+    /// Frames taken in all, instead of `fps`.
+    pub num_frames: Option<u32>,
+    pub min_frames: Option<u32>,
+    pub max_frames: Option<u32>,
+    /// Smallest area of one frame in pixels.
+    pub min_pixels: Option<u64>,
+    /// Largest area of one frame in pixels.
+    pub max_pixels: Option<u64>,
+    /// Most pixels of all frames together.
+    pub total_pixels: Option<u64>,
+}
+
+/// A URL of the clip, or of each of its frames.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Frames {
+    Url(String),
+    Frames(Vec<Frame>),
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub enum Frame {
+    Url(String),
+    Image(ImagePart),
+}
+
+/// As DashScope has it.
+#[derive(Serialize, ToSchema)]
+pub struct VideoPart {
+    #[serde(rename = "type")]
+    pub kind: VideoType,
+    pub video: Frames,
+    /// Frames of each second: taken, or given.
+    pub fps: Option<f64>,
+    /// Seconds of each frame, where they are not at one rate.
+    pub times: Option<Vec<f64>>,
+    /// Smallest area of one frame in pixels.
+    pub min_pixels: Option<u64>,
+    /// Largest area of one frame in pixels.
+    pub max_pixels: Option<u64>,
+    /// Most pixels of all frames together.
+    pub total_pixels: Option<u64>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -508,6 +554,8 @@ pub struct RefusalPart {
 pub enum UserPart {
     Text(TextPart),
     Image(ImagePart),
+    Video(VideoUrlPart),
+    Frames(VideoPart),
     Audio(AudioPart),
     File(FilePart),
 }

@@ -22,6 +22,7 @@ impl ChatRequest {
         self.unsupported()?;
         self.check_tools()?;
         self.answer_format()?;
+        self.check_media()?;
         messages::check(&self.messages, self.continue_final_message == Some(true))
     }
 

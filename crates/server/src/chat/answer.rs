@@ -9,7 +9,7 @@ use vlgate_openai::{
     ApiError,
     chat::{
         AssistantRole, CallKind, ChatRequest, Choice, ChoiceLogprobs, Completion, CompletionKind, FinishReason,
-        FunctionCall, ResponseMessage, ResponseToolCall, TokenLogprob, TopLogprob, Usage,
+        FunctionCall, MediaNote, ResponseMessage, ResponseToolCall, TokenLogprob, TopLogprob, Usage, VlgateNotes,
     },
 };
 
@@ -23,6 +23,8 @@ pub struct Head {
     pub model: String,
     pub metadata: Option<IndexMap<String, String>>,
     pub wants: Wants,
+    /// What the model saw, where the client asked.
+    pub notes: Option<VlgateNotes>,
 }
 
 /// What of an answer the client wants, and how.
@@ -36,15 +38,16 @@ pub struct Wants {
 
 impl Head {
     /// `model` is the name that the client used.
-    pub fn new(request: &ChatRequest) -> Self {
+    pub fn new(request: &ChatRequest, media: Vec<MediaNote>) -> Self {
         let created = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
         let wants = Wants {
             logprobs: request.logprobs == Some(true),
             reasoning: request.include_reasoning != Some(false),
             functions: request.speaks_functions(),
         };
+        let notes = request.explains_media().then_some(VlgateNotes { media });
         let id = format!("chatcmpl-{}", uuid::Uuid::new_v4().simple());
-        Self { id, created, model: request.model.clone(), metadata: request.metadata.clone(), wants }
+        Self { id, created, model: request.model.clone(), metadata: request.metadata.clone(), wants, notes }
     }
 }
 
@@ -76,6 +79,7 @@ pub async fn collect(streams: Vec<EventStream>, head: Head) -> Result<Completion
         service_tier: "default",
         system_fingerprint: fingerprint(),
         metadata: head.metadata,
+        vlgate: head.notes,
     })
 }
 

@@ -1,53 +1,38 @@
-//! From a request to a conversation (pictures resolved, several at once) and to jobs.
+//! From a request to a conversation (its media resolved) and to jobs.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
 
-use futures::{StreamExt, TryStreamExt, stream};
 use vlgate_engine::{
     Conversation, Format, Job, Message, ModelCard, Part, Role, Sampling, TemplateOptions, ToolCall, ToolPolicy,
     ToolSpec,
 };
-use vlgate_media::{Detail, ImageSource, Picture, Sizing, VisionSpec};
+use vlgate_media::{Detail, Sampling as Clipping, Sizing};
 use vlgate_openai::{
     ApiError,
-    chat::{self, AnswerFormat, ChatRequest, Content, ToolChoice},
+    chat::{self, AnswerFormat, ChatRequest, ClipOptions, Content, MediaNote, ToolChoice, VideoSource},
 };
 
-use crate::{State, reply};
+use crate::{
+    State,
+    media::{self, FileSource, Item, Taken, Wish},
+};
 
-/// Pictures of one request that are fetched and decoded at once.
-const AT_ONCE: usize = 8;
-
-/// The conversation, with every picture at the size that the model sees.
-pub async fn conversation(state: &State, card: &ModelCard, request: &ChatRequest) -> Result<Conversation, ApiError> {
-    let wanted = images(request);
-    if wanted.len() > state.config.images_per_request {
-        let message =
-            format!("Too many images: at most {} are accepted in one request.", state.config.images_per_request);
-        let path = wanted.get(state.config.images_per_request).map(|w| w.0.clone()).unwrap_or_default();
-        return Err(ApiError::invalid(path, message));
-    }
-    let Some(spec) = card.vision.or_else(|| wanted.is_empty().then_some(VisionSpec::QWEN3_VL)) else {
-        let path = wanted.first().map(|w| w.0.clone()).unwrap_or_default();
-        return Err(ApiError::invalid(path, format!("The model '{}' does not take images.", card.id)));
-    };
-    let mut pictures: Vec<Arc<Picture>> = stream::iter(wanted)
-        .map(|(path, image)| async move {
-            let picture = state.resolver.image(ImageSource { url: image.url }, &spec, &image.sizing).await;
-            picture.map(Arc::new).map_err(|e| reply::media(&e, format!("{path}.url")))
-        })
-        .buffered(AT_ONCE)
-        .try_collect()
-        .await?;
-    pictures.reverse();
-    let messages = request.messages.iter().map(|m| message(m, &mut pictures)).collect();
+/// The conversation, with every picture, frame and page at the size that the model sees, and what it sees of each part.
+pub async fn conversation(
+    state: &State,
+    card: &ModelCard,
+    request: &ChatRequest,
+) -> Result<(Conversation, Vec<MediaNote>), ApiError> {
+    let mut taken: VecDeque<Taken> = media::take(state, card, items(request)).await?.into();
+    let mut notes = Vec::with_capacity(taken.len());
+    let messages = request.messages.iter().map(|m| message(m, &mut taken, &mut notes)).collect();
     let template = TemplateOptions {
         continue_final_message: request.continue_final_message.unwrap_or(false),
         no_generation_prompt: request.add_generation_prompt == Some(false),
         enable_thinking: request.thinking(),
         kwargs: request.chat_template_kwargs.clone().unwrap_or_default(),
     };
-    Ok(Conversation { messages, tools: tools(request)?, template })
+    Ok((Conversation { messages, tools: tools(request)?, template }, notes))
 }
 
 /// The tools that the model is shown: none when it may call none.
@@ -85,44 +70,79 @@ fn format(request: &ChatRequest) -> Result<Format, ApiError> {
     })
 }
 
-/// A picture that a request names.
-struct Wanted<'a> {
-    url: &'a str,
-    sizing: Sizing,
-}
-
-/// Every picture with its path, in prompt order.
-fn images(request: &ChatRequest) -> Vec<(String, Wanted<'_>)> {
+/// Every picture, clip and file with its path, in prompt order.
+fn items(request: &ChatRequest) -> Vec<Item<'_>> {
     let messages = request.messages.iter().enumerate();
-    messages.flat_map(|(m, message)| images_of(m, &message.content, request)).collect()
+    let parts = messages.flat_map(|(m, message)| {
+        let parts = if let Content::Parts(parts) = &message.content { parts.as_slice() } else { &[] };
+        parts.iter().enumerate().map(move |(i, part)| (format!("messages[{m}].content[{i}]"), part))
+    });
+    parts.filter_map(|(path, part)| item(&path, part, request)).collect()
 }
 
-fn images_of<'a>(m: usize, content: &'a Content, request: &ChatRequest) -> Vec<(String, Wanted<'a>)> {
-    let Content::Parts(parts) = content else { return Vec::new() };
-    let named = parts.iter().enumerate().filter(|(_, p)| p.kind == "image_url");
-    named.filter_map(|(i, p)| Some((format!("messages[{m}].content[{i}].image_url"), wanted(p, request)?))).collect()
+fn item<'a>(path: &str, part: &'a chat::Part, request: &ChatRequest) -> Option<Item<'a>> {
+    let (field, wish) = match part.kind.as_str() {
+        "image_url" => ("image_url", image(part, request)?),
+        "file" => ("file", file(part.file.as_ref()?)?),
+        _ => {
+            let (source, field) = part.video_source()?;
+            let sampling = sampling(request.clip_options(part));
+            let wish = match source {
+                VideoSource::Url(url) => Wish::Video { url, sampling },
+                VideoSource::Frames(urls) => Wish::Frames { urls, times: part.times.as_deref(), sampling },
+            };
+            (field, wish)
+        }
+    };
+    Some(Item { path: format!("{path}.{field}"), wish })
 }
 
-/// Bounds of the picture itself go before those of its part, and those before the request's.
-fn wanted<'a>(part: &'a chat::Part, request: &ChatRequest) -> Option<Wanted<'a>> {
-    let image = part.image_url.as_ref()?;
-    let all = request.mm_processor_kwargs.clone().unwrap_or_default();
-    let size = all.size.unwrap_or_default();
-    let detail = match image.detail.as_deref() {
+fn detail(text: Option<&str>) -> Detail {
+    match text {
         Some("low") => Detail::Low,
         Some("high") => Detail::High,
         _ => Detail::Auto,
-    };
+    }
+}
+
+/// Bounds of the picture itself go before those of its part, and those before the request's.
+fn image<'a>(part: &'a chat::Part, request: &ChatRequest) -> Option<Wish<'a>> {
+    let image = part.image_url.as_ref()?;
+    let all = request.mm_processor_kwargs.clone().unwrap_or_default();
+    let size = all.size.unwrap_or_default();
     let sizing = Sizing {
-        detail,
+        detail: detail(image.detail.as_deref()),
         min_pixels: image.min_pixels.or(part.min_pixels).or(all.min_pixels).or(size.shortest_edge),
         max_pixels: image.max_pixels.or(part.max_pixels).or(all.max_pixels).or(size.longest_edge),
     };
-    Some(Wanted { url: &image.url, sizing })
+    Some(Wish::Image { url: &image.url, sizing })
 }
 
-/// `pictures` holds those that are left, the next one last.
-fn message(m: &chat::Message, pictures: &mut Vec<Arc<Picture>>) -> Message {
+fn sampling(options: ClipOptions) -> Clipping {
+    Clipping {
+        fps: options.fps,
+        num_frames: options.num_frames,
+        min_frames: options.min_frames,
+        max_frames: options.max_frames,
+        frame_min_pixels: options.min_pixels,
+        frame_max_pixels: options.max_pixels,
+        min_pixels: options.least_pixels,
+        max_pixels: options.total_pixels,
+    }
+}
+
+fn file(file: &chat::File) -> Option<Wish<'_>> {
+    let source = match (&file.file_data, &file.file_url, &file.file_id) {
+        (Some(data), ..) => FileSource::Data(data),
+        (_, Some(url), _) => FileSource::Url(url),
+        (.., id) => FileSource::Id(id.as_deref()?),
+    };
+    let sizing = Sizing { detail: detail(file.detail.as_deref()), ..Sizing::default() };
+    Some(Wish::File { source, name: file.filename.as_deref(), pages: file.pages.as_deref(), sizing })
+}
+
+/// `taken` holds the parts that are left, the next one first.
+fn message(m: &chat::Message, taken: &mut VecDeque<Taken>, notes: &mut Vec<MediaNote>) -> Message {
     let role = match m.role.as_str() {
         "system" | "developer" => Role::System,
         "assistant" => Role::Assistant,
@@ -134,9 +154,13 @@ fn message(m: &chat::Message, pictures: &mut Vec<Arc<Picture>>) -> Message {
         Content::Text(text) => vec![Part::Text(text.clone())],
         Content::Parts(parts) => parts
             .iter()
-            .filter_map(|p| match p.kind.as_str() {
-                "image_url" => pictures.pop().map(Part::Image),
-                _ => p.text.clone().or_else(|| p.refusal.clone()).map(Part::Text),
+            .flat_map(|p| match p.kind.as_str() {
+                "image_url" | "video_url" | "video" | "file" => {
+                    let (parts, note) = taken.pop_front().map(|t| (t.parts, t.note)).unzip();
+                    notes.extend(note);
+                    parts.unwrap_or_default()
+                }
+                _ => p.text.clone().or_else(|| p.refusal.clone()).map(Part::Text).into_iter().collect(),
             })
             .collect(),
     };

@@ -14,6 +14,7 @@ use vlgate_openai::{
 
 use crate::{
     State,
+    clock::clocked,
     door::{Held, Note, RequestId, too_large},
     rate::Stopwatch,
     reply,
@@ -21,7 +22,7 @@ use crate::{
 
 /// Creates a chat completion.
 ///
-/// Answers a conversation of text and pictures, whole or as server-sent events (`stream`).
+/// Answers a conversation of text, pictures, clips and files, whole or as server-sent events (`stream`).
 #[utoipa::path(post, path = "/v1/chat/completions", tag = "chat", operation_id = "createChatCompletion", request_body = ChatRequest, responses(
     (status = 200, description = "The completion, or its chunks and `[DONE]`.", content((Completion = "application/json"), (Chunk = "text/event-stream"))),
     (status = 400, description = "Something in the request is wrong, or cannot be done here: `param` says where.", body = ErrorResponse),
@@ -55,11 +56,14 @@ async fn respond(state: &web::Data<State>, id: &str, body: &[u8]) -> Result<(Htt
     let request = ChatRequest::parse(body)?;
     let card = state.model(&request.model)?;
     fits_queue(state, &request)?;
-    let conversation = convert::conversation(state, &card, &request).await?;
+    let (conversation, notes) = convert::conversation(state, &card, &request).await?;
     let jobs = convert::jobs(&card, &request, &conversation, id)?;
     let started = try_join_all(jobs.into_iter().map(|job| state.engine.generate(job))).await;
-    let streams = started.map_err(|e| in_request(reply::engine(&e), &request))?;
-    let head = answer::Head::new(&request);
+    let mut streams = started.map_err(|e| in_request(reply::engine(&e), &request))?;
+    if request.clock_times() {
+        streams = streams.into_iter().map(clocked).collect();
+    }
+    let head = answer::Head::new(&request, notes);
     if request.stream == Some(true) {
         let note = format!("model={} stream", card.id);
         return Ok((stream::respond(streams, head, &request, stopwatch).await?, note));

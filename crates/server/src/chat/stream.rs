@@ -184,7 +184,9 @@ impl Writer {
         let content: Vec<_> = logprobs.into_iter().map(token).collect();
         let asked = self.head.wants.logprobs && !content.is_empty();
         let logprobs = asked.then_some(ChoiceLogprobs { content: Some(content), refusal: None });
+        let first = index == 0 && delta.role.is_some();
         let mut chunk = self.envelope(vec![ChunkChoice { index, delta, logprobs, finish_reason }], None);
+        chunk.vlgate = self.head.notes.clone().filter(|_| first);
         if self.obfuscated {
             // Sizes say less when they are all multiples of 32.
             let size = serde_json::to_string(&chunk).map_or(0, |t| t.len());
@@ -206,6 +208,7 @@ impl Writer {
             choices,
             usage: self.with_usage.then_some(usage),
             obfuscation: None,
+            vlgate: None,
         }
     }
 

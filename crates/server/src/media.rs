@@ -1,0 +1,199 @@
+//! Pictures, clips and files of a request, resolved several at once into what the model is shown; for every skin.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use vlgate_engine::{ModelCard, Part};
+use vlgate_media::{Block, FileBytes, MediaError, Medium, PageRange, Reading, Resolver, Sampling, Seen, Sizing, VisionSpec};
+use vlgate_openai::{
+    ApiError,
+    chat::{FrameNote, MediaNote, PageNote},
+};
+
+use crate::{State, reply};
+
+/// Parts of one request that are fetched and decoded at once.
+const AT_ONCE: usize = 8;
+
+/// A part that a request names.
+pub struct Item<'a> {
+    /// Where it is in the request: `messages[0].content[1].image_url`.
+    pub path: String,
+    /// What it is.
+    pub wish: Wish<'a>,
+}
+
+/// What is wanted of a part.
+pub enum Wish<'a> {
+    /// A picture behind a URL.
+    Image { url: &'a str, sizing: Sizing },
+    /// A clip behind a URL.
+    Video { url: &'a str, sampling: Sampling },
+    /// A clip of frames, each behind a URL.
+    Frames { urls: Vec<&'a str>, times: Option<&'a [f64]>, sampling: Sampling },
+    /// A document.
+    File { source: FileSource<'a>, name: Option<&'a str>, pages: Option<&'a str>, sizing: Sizing },
+}
+
+/// Where a document's bytes are.
+pub enum FileSource<'a> {
+    /// In the request: base64, or a `data:` URL.
+    Data(&'a str),
+    /// Behind a URL.
+    Url(&'a str),
+    /// Uploaded before.
+    Id(&'a str),
+}
+
+/// A part, resolved.
+pub struct Taken {
+    /// What stands in its place in the conversation.
+    pub parts: Vec<Part>,
+    /// What the model saw.
+    pub note: MediaNote,
+}
+
+/// All of them, in order.
+///
+/// # Errors
+/// The first that cannot be taken, with its path.
+pub async fn take(state: &State, card: &ModelCard, items: Vec<Item<'_>>) -> Result<Vec<Taken>, ApiError> {
+    fits(state, card, &items)?;
+    let taken: Vec<Taken> =
+        stream::iter(items).map(|item| one(state, card, item)).buffered(AT_ONCE).try_collect().await?;
+    let mut pages = 0;
+    for taken in &taken {
+        pages += taken.note.pages.len();
+        if pages > state.config.pages_per_request {
+            let most = state.config.pages_per_request;
+            let message = format!("Too many pages: at most {most} are accepted in one request.");
+            return Err(ApiError::new(400, "invalid_request_error", "too_many_pages", message).at(&taken.note.param));
+        }
+    }
+    Ok(taken)
+}
+
+/// Whether there may be as many, and whether the model takes them.
+fn fits(state: &State, card: &ModelCard, items: &[Item<'_>]) -> Result<(), ApiError> {
+    let config = &state.config;
+    let clip = |w: &Wish<'_>| matches!(w, Wish::Video { .. } | Wish::Frames { .. });
+    let image = |w: &Wish<'_>| matches!(w, Wish::Image { .. });
+    let file = |w: &Wish<'_>| matches!(w, Wish::File { .. });
+    let beyond = |is: &dyn Fn(&Wish<'_>) -> bool, most: usize| items.iter().filter(|i| is(&i.wish)).nth(most);
+    for (noun, beyond, most) in [
+        ("images", beyond(&image, config.images_per_request), config.images_per_request),
+        ("videos", beyond(&clip, config.videos_per_request), config.videos_per_request),
+        ("files", beyond(&file, config.files_per_request), config.files_per_request),
+    ] {
+        if let Some(item) = beyond {
+            let message = format!("Too many {noun}: at most {most} are accepted in one request.");
+            return Err(ApiError::invalid(&item.path, message));
+        }
+    }
+    let refuse = |item: &Item<'_>, noun: &str| {
+        Err(ApiError::invalid(&item.path, format!("The model '{}' does not take {noun}.", card.id)))
+    };
+    match (items.iter().find(|i| image(&i.wish)), items.iter().find(|i| clip(&i.wish))) {
+        (Some(item), _) if card.vision.is_none() => refuse(item, "images"),
+        (_, Some(item)) if card.vision.is_none() || !card.video => refuse(item, "video"),
+        _ => Ok(()),
+    }
+}
+
+async fn one(state: &State, card: &ModelCard, item: Item<'_>) -> Result<Taken, ApiError> {
+    let Item { path, wish } = item;
+    let resolver = &state.resolver;
+    let spec = card.vision.unwrap_or(VisionSpec::QWEN3_VL);
+    let (parts, seen) = match wish {
+        Wish::Image { url, sizing } => {
+            let source = vlgate_media::ImageSource { url };
+            let got = resolver.image(source, &spec, &sizing).await.map_err(|e| reply::media(&e, format!("{path}.url")))?;
+            (vec![Part::Image(Arc::new(got.what))], got.seen)
+        }
+        Wish::Video { url, sampling } => {
+            let got = resolver.video(url, &spec, &sampling).await.map_err(|e| reply::media(&e, path.clone()))?;
+            (vec![Part::Video(Arc::new(got.what))], got.seen)
+        }
+        Wish::Frames { urls, times, sampling } => {
+            let got = resolver.frames(&urls, times, &spec, &sampling).await;
+            let got = got.map_err(|(frame, e)| reply::media(&e, format!("{path}[{frame}]")))?;
+            (vec![Part::Video(Arc::new(got.what))], got.seen)
+        }
+        Wish::File { source, name, pages, sizing } => {
+            let wrong = |error: MediaError| {
+                let of_pages = matches!(error.code().as_str(), "invalid_page_range" | "too_many_pages");
+                reply::media(&error, if of_pages { format!("{path}.pages") } else { path.clone() })
+            };
+            let pages = pages.map(PageRange::parse).transpose().map_err(wrong)?;
+            let file = file(resolver, source, name, &path).await?;
+            let reading = Reading { pages, sizing };
+            let got = resolver.document(file, card.vision.as_ref(), &reading).await.map_err(wrong)?;
+            let part = |block| match block {
+                Block::Text(text) => Part::Text(text),
+                Block::Picture(picture) => Part::Image(Arc::new(picture)),
+            };
+            (got.what.blocks.into_iter().map(part).collect(), got.seen)
+        }
+    };
+    Ok(Taken { parts, note: note(path, seen) })
+}
+
+/// A document's bytes.
+async fn file(
+    resolver: &Resolver,
+    source: FileSource<'_>,
+    name: Option<&str>,
+    path: &str,
+) -> Result<FileBytes, ApiError> {
+    let limit = resolver.document_bytes();
+    let wrong = |error: &MediaError, field: &str| reply::media(error, format!("{path}.{field}"));
+    let name = name.map(str::to_owned);
+    match source {
+        FileSource::Data(text) => {
+            let text = text.trim();
+            let mime = text.strip_prefix("data:").and_then(|rest| rest.split([',', ';']).next()).map(str::to_owned);
+            let url = if mime.is_some() { text.into() } else { format!("data:;base64,{text}") };
+            let bytes = resolver.bytes(&url, Medium::File, limit).await.map_err(|e| wrong(&e, "file_data"))?;
+            Ok(FileBytes { bytes, name, mime })
+        }
+        FileSource::Url(url) => {
+            let bytes = resolver.bytes(url, Medium::File, limit).await.map_err(|e| wrong(&e, "file_url"))?;
+            let last = || url.split(['?', '#']).next()?.rsplit('/').next().map(str::to_owned);
+            Ok(FileBytes { bytes, name: name.or_else(last), mime: None })
+        }
+        FileSource::Id(id) => uploaded(id, path),
+    }
+}
+
+/// The seam to uploaded files: nothing is kept by this server yet.
+fn uploaded(id: &str, path: &str) -> Result<FileBytes, ApiError> {
+    let shown: String = id.chars().take(64).collect();
+    let message = format!("No such file: '{shown}'. This server keeps no uploaded files; send it as 'file_data'.");
+    Err(ApiError::new(400, "invalid_request_error", "file_not_found", message).at(format!("{path}.file_id")))
+}
+
+fn note(param: String, seen: Seen) -> MediaNote {
+    MediaNote {
+        param,
+        kind: seen.medium.noun(),
+        format: seen.format,
+        codec: seen.codec,
+        size: seen.before,
+        size_seen: seen.after,
+        tokens: seen.tokens,
+        frames: seen.frames.iter().map(|f| FrameNote { index: f.index, time: f.time }).collect(),
+        pages: seen
+            .pages
+            .iter()
+            .map(|p| PageNote {
+                page: p.page,
+                characters: u32::try_from(p.characters).unwrap_or(u32::MAX),
+                size_seen: p.after,
+                dpi: p.dpi,
+                tokens: p.tokens,
+            })
+            .collect(),
+        pages_total: seen.of_pages,
+        cached: seen.cached,
+    }
+}
