@@ -7,7 +7,7 @@ use std::{
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, metadata::Orientation};
 
-use crate::{MediaError, foreign::foreign, jpeg};
+use crate::{MediaError, colour::to_srgb, foreign::foreign, jpeg};
 
 /// What the header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,23 +99,23 @@ fn png_sides(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((u32::from_be_bytes(width.try_into().ok()?), u32::from_be_bytes(height.try_into().ok()?)))
 }
 
-/// The whole picture (the first frame of an animation), EXIF orientation applied, alpha composited on white.
+/// The whole picture (the first frame of an animation, the first page), EXIF orientation applied, in sRGB, alpha composited
+/// on white. A decoder may panic: callers catch it.
 ///
 /// # Errors
 /// [`MediaError::Damaged`].
 pub fn decode(bytes: &[u8], header: Header) -> Result<RgbImage, MediaError> {
-    caught(|| {
-        let mut reader = ImageReader::with_format(Cursor::new(bytes), header.format);
-        reader.limits(limits(header.memory().max(HEADER_BYTES)));
-        let mut decoder = reader.into_decoder().map_err(|_| MediaError::Damaged)?;
-        if decoder.dimensions() != (header.width, header.height) {
-            return Err(MediaError::Damaged);
-        }
-        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let mut picture = DynamicImage::from_decoder(decoder).map_err(|_| MediaError::Damaged)?;
-        picture.apply_orientation(orientation);
-        Ok(opaque(picture))
-    })
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), header.format);
+    reader.limits(limits(header.memory().max(HEADER_BYTES)));
+    let mut decoder = reader.into_decoder().map_err(|_| MediaError::Damaged)?;
+    if decoder.dimensions() != (header.width, header.height) {
+        return Err(MediaError::Damaged);
+    }
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let icc = decoder.icc_profile().ok().flatten();
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|_| MediaError::Damaged)?;
+    picture.apply_orientation(orientation);
+    Ok(opaque(to_srgb(picture, icc.as_deref())))
 }
 
 /// What a decoder may always allocate: tables, metadata, rows.

@@ -83,3 +83,16 @@ fn decoded_pictures_are_pillows_own() {
     }
     assert!(seen > 15);
 }
+
+/// What is there is shown and what is missing is flat, as Pillow has it under `LOAD_TRUNCATED_IMAGES`.
+#[test]
+fn a_jpeg_without_its_tail_is_shown_as_far_as_it_goes() {
+    let (whole, cut) = (read(folder("tail/whole.jpg")), read(folder("tail/cut.jpg")));
+    assert_eq!(whole.dimensions(), cut.dimensions());
+    let row = 160 * 3;
+    let top = row * 96;
+    assert_eq!(difference(&whole.as_raw()[..top], &cut.as_raw()[..top]).0, 0);
+    let last = &cut.as_raw()[row * 239..];
+    println!("{:?}", &last[..6]);
+    assert!(last.chunks_exact(3).all(|p| p == &last[..3]), "{:?}", &last[..30]);
+}

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use vlgate_engine::{ModelCard, Part};
-use vlgate_media::{Block, FileBytes, MediaError, Medium, PageRange, Reading, Resolver, Sampling, Seen, Sizing, VisionSpec};
+use vlgate_media::{
+    Block, FileBytes, ImageSource, MediaError, Medium, Name, PageRange, Reading, Resolver, Sampling, Seen, Sizing, VisionSpec,
+};
 use vlgate_openai::{
     ApiError,
     chat::{FrameNote, MediaNote, PageNote},
@@ -25,8 +27,8 @@ pub struct Item<'a> {
 
 /// What is wanted of a part.
 pub enum Wish<'a> {
-    /// A picture behind a URL.
-    Image { url: &'a str, sizing: Sizing },
+    /// A picture behind a URL, under a name of the client's own, or both.
+    Image { url: Option<&'a str>, uuid: Option<&'a str>, sizing: Sizing },
     /// A clip behind a URL.
     Video { url: &'a str, sampling: Sampling },
     /// A clip of frames, each behind a URL.
@@ -53,14 +55,19 @@ pub struct Taken {
     pub note: MediaNote,
 }
 
-/// All of them, in order.
+/// All of them, in order. `owner` tells callers apart: names of parts are theirs.
 ///
 /// # Errors
 /// The first that cannot be taken, with its path.
-pub async fn take(state: &State, card: &ModelCard, items: Vec<Item<'_>>) -> Result<Vec<Taken>, ApiError> {
+pub async fn take(
+    state: &State,
+    card: &ModelCard,
+    owner: &str,
+    items: Vec<Item<'_>>,
+) -> Result<Vec<Taken>, ApiError> {
     fits(state, card, &items)?;
     let taken: Vec<Taken> =
-        stream::iter(items).map(|item| one(state, card, item)).buffered(AT_ONCE).try_collect().await?;
+        stream::iter(items).map(|item| one(state, card, owner, item)).buffered(AT_ONCE).try_collect().await?;
     let mut pages = 0;
     for taken in &taken {
         pages += taken.note.pages.len();
@@ -100,14 +107,18 @@ fn fits(state: &State, card: &ModelCard, items: &[Item<'_>]) -> Result<(), ApiEr
     }
 }
 
-async fn one(state: &State, card: &ModelCard, item: Item<'_>) -> Result<Taken, ApiError> {
+async fn one(state: &State, card: &ModelCard, owner: &str, item: Item<'_>) -> Result<Taken, ApiError> {
     let Item { path, wish } = item;
     let resolver = &state.resolver;
     let spec = card.vision.unwrap_or(VisionSpec::QWEN3_VL);
     let (parts, seen) = match wish {
-        Wish::Image { url, sizing } => {
-            let source = vlgate_media::ImageSource { url };
-            let got = resolver.image(source, &spec, &sizing).await.map_err(|e| reply::media(&e, format!("{path}.url")))?;
+        Wish::Image { url, uuid, sizing } => {
+            let got = match (uuid.map(|uuid| Name::new(owner, uuid)), url) {
+                (Some(name), url) => resolver.named_image(name, url, &spec, &sizing).await,
+                (None, url) => resolver.image(ImageSource { url: url.unwrap_or_default() }, &spec, &sizing).await,
+            };
+            let at = if url.is_some() { format!("{path}.url") } else { path.clone() };
+            let got = got.map_err(|e| reply::media(&e, at))?;
             (vec![Part::Image(Arc::new(got.what))], got.seen)
         }
         Wish::Video { url, sampling } => {

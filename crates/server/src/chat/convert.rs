@@ -21,9 +21,10 @@ use crate::{
 pub async fn conversation(
     state: &State,
     card: &ModelCard,
+    owner: &str,
     request: &ChatRequest,
 ) -> Result<(Conversation, Vec<MediaNote>), ApiError> {
-    let mut taken: VecDeque<Taken> = media::take(state, card, items(request)).await?.into();
+    let mut taken: VecDeque<Taken> = media::take(state, card, owner, items(request)).await?.into();
     let mut notes = Vec::with_capacity(taken.len());
     let messages = request.messages.iter().map(|m| message(m, &mut taken, &mut notes)).collect();
     let template = TemplateOptions {
@@ -82,7 +83,7 @@ fn items(request: &ChatRequest) -> Vec<Item<'_>> {
 
 fn item<'a>(path: &str, part: &'a chat::Part, request: &ChatRequest) -> Option<Item<'a>> {
     let (field, wish) = match part.kind.as_str() {
-        "image_url" => ("image_url", image(part, request)?),
+        "image_url" => (if part.image_url.is_some() { "image_url" } else { "uuid" }, image(part, request)),
         "file" => ("file", file(part.file.as_ref()?)?),
         _ => {
             let (source, field) = part.video_source()?;
@@ -106,16 +107,16 @@ fn detail(text: Option<&str>) -> Detail {
 }
 
 /// Bounds of the picture itself go before those of its part, and those before the request's.
-fn image<'a>(part: &'a chat::Part, request: &ChatRequest) -> Option<Wish<'a>> {
-    let image = part.image_url.as_ref()?;
+fn image<'a>(part: &'a chat::Part, request: &ChatRequest) -> Wish<'a> {
+    let image = part.image_url.as_ref();
     let all = request.mm_processor_kwargs.clone().unwrap_or_default();
     let size = all.size.unwrap_or_default();
     let sizing = Sizing {
-        detail: detail(image.detail.as_deref()),
-        min_pixels: image.min_pixels.or(part.min_pixels).or(all.min_pixels).or(size.shortest_edge),
-        max_pixels: image.max_pixels.or(part.max_pixels).or(all.max_pixels).or(size.longest_edge),
+        detail: detail(image.and_then(|i| i.detail.as_deref())),
+        min_pixels: image.and_then(|i| i.min_pixels).or(part.min_pixels).or(all.min_pixels).or(size.shortest_edge),
+        max_pixels: image.and_then(|i| i.max_pixels).or(part.max_pixels).or(all.max_pixels).or(size.longest_edge),
     };
-    Some(Wish::Image { url: &image.url, sizing })
+    Wish::Image { url: image.map(|i| i.url.as_str()), uuid: part.uuid.as_deref(), sizing }
 }
 
 fn sampling(options: ClipOptions) -> Clipping {

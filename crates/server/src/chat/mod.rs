@@ -4,7 +4,7 @@ mod answer;
 mod convert;
 mod stream;
 
-use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, web};
+use actix_web::{Error, HttpMessage, HttpRequest, HttpResponse, http::header, web};
 use bytes::Bytes;
 use futures::future::try_join_all;
 use vlgate_openai::{
@@ -42,7 +42,7 @@ pub async fn create(request: HttpRequest, state: web::Data<State>, body: Result<
         held.settle(body.len());
     }
     let id = request.extensions().get::<RequestId>().map(|r| r.0.clone()).unwrap_or_default();
-    match respond(&state, &id, &body).await {
+    match respond(&state, &id, &owner(&state, &request), &body).await {
         Ok((response, note)) => {
             request.extensions_mut().insert(Note(note));
             response
@@ -51,12 +51,17 @@ pub async fn create(request: HttpRequest, state: web::Data<State>, body: Result<
     }
 }
 
-async fn respond(state: &web::Data<State>, id: &str, body: &[u8]) -> Result<(HttpResponse, String), ApiError> {
+async fn respond(
+    state: &web::Data<State>,
+    id: &str,
+    owner: &str,
+    body: &[u8],
+) -> Result<(HttpResponse, String), ApiError> {
     let stopwatch = Stopwatch::start(state);
     let request = ChatRequest::parse(body)?;
     let card = state.model(&request.model)?;
     fits_queue(state, &request)?;
-    let (conversation, notes) = convert::conversation(state, &card, &request).await?;
+    let (conversation, notes) = convert::conversation(state, &card, owner, &request).await?;
     let jobs = convert::jobs(&card, &request, &conversation, id)?;
     let started = try_join_all(jobs.into_iter().map(|job| state.engine.generate(job))).await;
     let mut streams = started.map_err(|e| in_request(reply::engine(&e), &request))?;
@@ -72,6 +77,12 @@ async fn respond(state: &web::Data<State>, id: &str, body: &[u8]) -> Result<(Htt
     let usage = completion.usage.clone().unwrap_or_default();
     let note = format!("model={} prompt={} completion={}", card.id, usage.prompt_tokens, usage.completion_tokens);
     Ok((HttpResponse::Ok().json(completion), note))
+}
+
+/// What tells callers apart: their key. Where there are no keys, all are one.
+fn owner(state: &State, request: &HttpRequest) -> String {
+    let sent = request.headers().get(header::AUTHORIZATION).and_then(|h| h.to_str().ok());
+    sent.filter(|_| !state.config.api_keys.is_empty()).unwrap_or_default().to_owned()
 }
 
 /// More answers than the engine can ever hold at once would be refused for ever, and sent again for ever.
