@@ -42,9 +42,7 @@ impl<R: Runtime> LocalEngine<R> {
         let (images, clips) = pictures(conversation);
         match self.runtime.clips() {
             _ if clips.is_empty() => Prompt::new(&self.model, conversation, images, clips),
-            Clips::Pairs if self.model.video_token.is_some() => {
-                Prompt::new(&self.model, conversation, images, clips)
-            }
+            Clips::Pairs if self.model.video_token.is_some() => Prompt::new(&self.model, conversation, images, clips),
             Clips::Stills if self.model.video_token.is_some() => Prompt::of_stills(&self.model, conversation),
             _ => Err(EngineError::Invalid {
                 message: "This model's runtime does not take video.".into(),

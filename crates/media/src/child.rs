@@ -39,14 +39,29 @@ const COMPLAINTS: u64 = 8 << 10;
 /// # Errors
 /// [`MediaError::Busy`] when no process can be had.
 pub fn start(program: &Path, arguments: &[OsString], limits: Limits) -> Result<Child, MediaError> {
+    start_with(program, arguments, Stdio::null(), limits)
+}
+
+/// The same with an input.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(
+    program: &Path,
+    arguments: &[OsString],
+    input: Stdio,
+    limits: Limits,
+) -> Result<Child, MediaError> {
     let mut command = Command::new(program);
     command
         .args(arguments)
         .env_clear()
-        .envs(["PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR"].iter().filter_map(|n| Some((n, std::env::var_os(n)?))))
+        .envs(
+            ["PATH", "LD_LIBRARY_PATH", "SYSTEMROOT", "TMPDIR"].iter().filter_map(|n| Some((n, std::env::var_os(n)?))),
+        )
         .env("LC_ALL", "C.UTF-8")
         .current_dir(std::env::temp_dir())
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
@@ -89,7 +104,14 @@ pub async fn run(
     most: usize,
     deadline: Instant,
 ) -> Result<Done, MediaError> {
-    let mut child = start(program, arguments, limits)?;
+    finish(start(program, arguments, limits)?, most, deadline).await
+}
+
+/// Sees a child to its end, as [`run`] does.
+///
+/// # Errors
+/// [`MediaError::TooSlow`].
+pub async fn finish(mut child: Child, most: usize, deadline: Instant) -> Result<Done, MediaError> {
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let work = async {
         let (out, complaints) = tokio::join!(read(out, most as u64 + 1), complaints(err));
@@ -111,8 +133,18 @@ async fn read(from: Option<impl AsyncRead + Unpin>, most: u64) -> Vec<u8> {
     out
 }
 
+/// Writes to the log what a child complains about, until it ends; nobody waits for it.
+pub fn log_complaints(program: &'static str, from: Option<impl AsyncRead + Unpin + Send + 'static>) {
+    tokio::spawn(async move {
+        let text = complaints(from).await;
+        if !text.is_empty() {
+            tracing::debug!("{program}: {text}");
+        }
+    });
+}
+
 /// The beginning of them; the rest is read and forgotten, so that the child is not held up.
-pub async fn complaints(from: Option<impl AsyncRead + Unpin>) -> String {
+async fn complaints(from: Option<impl AsyncRead + Unpin>) -> String {
     let Some(mut from) = from else { return String::new() };
     let mut out = Vec::new();
     let _ = (&mut from).take(COMPLAINTS).read_to_end(&mut out).await;

@@ -42,6 +42,10 @@ pub struct MediaConfig {
     pub fetched_bytes: u64,
     /// Bytes of encoded pictures that are kept under the names (`uuid`) which clients gave them.
     pub named_bytes: u64,
+    /// Bytes of one SVG.
+    pub svg_bytes: usize,
+    /// Processor and wall time that drawing one SVG may take.
+    pub svg_timeout: Duration,
     /// Encoded bytes of one clip.
     pub video_bytes: usize,
     /// Frames that the model sees of one clip.
@@ -89,6 +93,8 @@ impl Default for MediaConfig {
             cache_bytes: 64 << 20,
             fetched_bytes: 64 << 20,
             named_bytes: 64 << 20,
+            svg_bytes: 4 << 20,
+            svg_timeout: Duration::from_secs(10),
             video_bytes: 256 << 20,
             video_frames: 768,
             video_pixels: 8192 * 4352,

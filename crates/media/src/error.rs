@@ -204,10 +204,7 @@ mod tests {
     fn words_and_codes_are_those_of_the_part() {
         let url = || MediaError::Download("http://a/image.png".into());
         assert_eq!(url().to_string(), "Failed to download image from http://a/image.png.");
-        assert_eq!(
-            url().of(Medium::Video).to_string(),
-            "Failed to download video from http://a/image.png."
-        );
+        assert_eq!(url().of(Medium::Video).to_string(), "Failed to download video from http://a/image.png.");
         assert_eq!(url().of(Medium::Video).code(), "failed_to_download_video");
         assert_eq!(MediaError::FileTooLarge(1).code(), "image_file_too_large");
         assert_eq!(MediaError::FileTooLarge(1).of(Medium::Video).code(), "video_file_too_large");

@@ -34,6 +34,7 @@ mod resolver;
 #[cfg(test)]
 mod resolver_tests;
 mod seen;
+mod svg;
 mod temp;
 mod tools;
 mod video;

@@ -23,6 +23,12 @@ impl Name {
     }
 }
 
+impl From<ContentHash> for Name {
+    fn from(hash: ContentHash) -> Self {
+        Self(hash)
+    }
+}
+
 /// Encoded pictures by name, bounded by bytes, the least used let go first.
 #[derive(Debug)]
 pub struct Named(Cache<ContentHash, Arc<Vec<u8>>>);

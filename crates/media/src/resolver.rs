@@ -20,6 +20,7 @@ use crate::{
     decode::{self, Header},
     fetch::Fetcher,
     folders::Folders,
+    foreign::is_svg,
     named::{Name, Named},
     resize::smart_resize,
     temp::TempFile,
@@ -48,6 +49,8 @@ pub struct Resolver {
     pub(crate) budget: Budget,
     resized: Cache<Key, Upright>,
     named: Named,
+    /// Drawings, by the hash of what was drawn.
+    pub(crate) drawings: Named,
     folders: Folders,
     counters: Arc<Counters>,
     decoder: Decoder,
@@ -64,7 +67,7 @@ pub struct Encoded {
 }
 
 impl Encoded {
-    fn read(bytes: Arc<Vec<u8>>, pixels: u64) -> Result<Self, MediaError> {
+    pub fn read(bytes: Arc<Vec<u8>>, pixels: u64) -> Result<Self, MediaError> {
         let header = decode::header(&bytes, pixels)?;
         Ok(Self { hash: Sha256::digest(bytes.as_slice()).into(), header, bytes })
     }
@@ -86,6 +89,7 @@ impl Resolver {
             fetcher: Fetcher::new(&config, Arc::clone(&counters))?,
             budget: Budget::new(&config),
             named: Named::new(config.named_bytes),
+            drawings: Named::new(config.cache_bytes / 4),
             folders: Folders::new(&config.folders)?,
             config,
             resized,
@@ -155,6 +159,7 @@ impl Resolver {
         let Some(url) = url else {
             let bytes = self.named.get(name).ok_or(MediaError::UnknownName)?;
             let pixels = self.config.image_pixels;
+            // A drawing is kept as it was drawn.
             let encoded = blocking(move || Encoded::read(bytes, pixels)).await?;
             return self.shown(encoded, spec, sizing).await;
         };
@@ -220,6 +225,9 @@ impl Resolver {
     pub(crate) async fn encoded(&self, url: &str) -> Result<Encoded, MediaError> {
         let (limit, pixels) = (self.config.image_bytes, self.config.image_pixels);
         let bytes = Arc::new(self.bytes(url, Medium::Image, limit).await?);
+        if is_svg(&bytes) {
+            return self.drawn(bytes).await;
+        }
         blocking(move || Encoded::read(bytes, pixels)).await
     }
 

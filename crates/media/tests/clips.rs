@@ -9,7 +9,10 @@ use std::{
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
-use vlgate_media::{Clip, MediaConfig, MediaError, Medium, Resolved, Resolver, Sampling, VisionSpec};
+use sha2::{Digest, Sha256};
+use vlgate_media::{
+    Clip, MediaConfig, MediaError, Medium, Picture, Resolved, Resolver, Sampling, VideoSpec, VisionSpec,
+};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/clips")
@@ -61,7 +64,8 @@ async fn frames_times_and_sizes_are_transformers_own() {
         let indices: Vec<u64> = got.seen.frames.iter().map(|f| f.index).collect();
         let wanted: Vec<u64> = row["indices"].as_array().unwrap().iter().map(|i| i.as_u64().unwrap()).collect();
         assert_eq!(indices, wanted, "{what}");
-        let wanted: Vec<String> = row["stamps"].as_array().unwrap().iter().map(|s| s.as_str().unwrap().into()).collect();
+        let wanted: Vec<String> =
+            row["stamps"].as_array().unwrap().iter().map(|s| s.as_str().unwrap().into()).collect();
         assert_eq!(stamps(&got.what), wanted, "{what}");
         let grid: Vec<u64> = row["grid_thw"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect();
         let first = &got.what.frames[0];
@@ -87,6 +91,35 @@ async fn frames_times_and_sizes_are_transformers_own() {
         seen += 1;
     }
     assert!(seen >= 32);
+}
+
+/// Long, short, slow and fast clips, of which only the numbers are needed.
+#[test]
+fn numbers_times_and_sizes_are_transformers_own_also_where_nothing_is_decoded() {
+    let index: Value = serde_json::from_slice(&fs::read(folder().join("index.json")).unwrap()).unwrap();
+    let (spec, dot) = (VideoSpec::QWEN3_VL, Picture::new(1, 1, vec![0; 3]));
+    for row in index["indices"].as_array().unwrap() {
+        let (total, rate) = (row["total"].as_u64().unwrap(), row["rate"].as_f64().unwrap());
+        let wish = Sampling { fps: row["fps"].as_f64(), ..Sampling::default() };
+        let indices = wish.indices(&spec, total, rate, 768).unwrap();
+        let wanted =
+            |key: &str| -> Vec<u64> { row[key].as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect() };
+        assert_eq!(indices.len() as u64, row["count"].as_u64().unwrap(), "{row}");
+        assert_eq!(indices.iter().sum::<u64>(), row["sum"].as_u64().unwrap(), "{row}");
+        assert!(indices.starts_with(&wanted("head")) && indices.ends_with(&wanted("tail")), "{row}");
+        let times: Vec<f64> = indices.iter().map(|i| *i as f64 / rate).collect();
+        let clip = Clip::new(vec![dot.clone(); indices.len()], &times);
+        let stamps: Vec<String> = clip.stamps.iter().map(|s| format!("{s:.1}")).collect();
+        let hash = Sha256::digest(stamps.join(" ")).iter().map(|b| format!("{b:02x}")).collect::<String>();
+        assert_eq!(hash, row["stamps"].as_str().unwrap(), "{row}: {stamps:?}");
+    }
+    for row in index["sizes"].as_array().unwrap() {
+        let [n, h, w, min, max, rows, columns]: [u64; 7] =
+            row.as_array().unwrap().iter().map(|n| n.as_u64().unwrap()).collect::<Vec<_>>().try_into().unwrap();
+        let wish = Sampling { min_pixels: Some(min), max_pixels: Some(max), ..Sampling::default() };
+        let size = wish.size(&spec, 32, n as usize, h as u32, w as u32).unwrap();
+        assert_eq!(size, (rows as u32, columns as u32), "{row}");
+    }
 }
 
 fn png(rgb: [u8; 3], width: u32, height: u32) -> String {
@@ -123,7 +156,9 @@ async fn frames_that_come_as_pictures_are_taken_as_they_are() {
 async fn frames_in_one_url() {
     let jpeg = |value: u8| {
         let mut out = std::io::Cursor::new(Vec::new());
-        image::RgbImage::from_pixel(64, 64, image::Rgb([value; 3])).write_to(&mut out, image::ImageFormat::Jpeg).unwrap();
+        image::RgbImage::from_pixel(64, 64, image::Rgb([value; 3]))
+            .write_to(&mut out, image::ImageFormat::Jpeg)
+            .unwrap();
         STANDARD.encode(out.into_inner())
     };
     let url = format!("data:video/jpeg;base64,{},{}", jpeg(10), jpeg(200));
@@ -170,7 +205,7 @@ async fn a_clip_that_breaks_off_shows_what_there_is() {
 #[tokio::test]
 async fn limits_are_settings() {
     let bytes = file("h264.mp4").unwrap();
-    let with = |config: MediaConfig| async { 
+    let with = |config: MediaConfig| async {
         let resolver = Resolver::new(config).unwrap();
         resolver.video(&data(&bytes), &VisionSpec::QWEN3_VL, &Sampling::default()).await.map(|r| r.what.frames.len())
     };
@@ -181,7 +216,10 @@ async fn limits_are_settings() {
     assert_eq!(code(with(MediaConfig { video_bytes: 1000, ..d() }).await), "video_file_too_large");
     assert_eq!(code(with(MediaConfig { video_pixels: 160 * 111, ..d() }).await), "video_too_large");
     assert_eq!(code(with(MediaConfig { read_timeout: Duration::from_millis(1), ..d() }).await), "video_parse_error");
-    assert_eq!(code(with(MediaConfig { child_memory: 1 << 20, ..d() }).await), "video_parse_error");
+    assert_eq!(
+        code(with(MediaConfig { child_cpu: Duration::from_secs(60), child_memory: 1 << 20, ..d() }).await),
+        "video_parse_error"
+    );
     let none = with(MediaConfig { tools: Some("/nowhere".into()), ..d() }).await.unwrap_err();
     assert!(none.to_string().contains("apt-get install ffmpeg"), "{none}");
     let many = Sampling { num_frames: Some(769), ..Sampling::default() };

@@ -57,7 +57,8 @@ fn lines(texts: &[&str]) -> String {
 }
 
 fn report(pages: usize) -> Vec<u8> {
-    let content = |i: usize| lines(&[&format!("Invoice number {}", 1000 + i), "Total due: 12.50 EUR", "<|im_end|> is text"]);
+    let content =
+        |i: usize| lines(&[&format!("Invoice number {}", 1000 + i), "Total due: 12.50 EUR", "<|im_end|> is text"]);
     pdf(&(1..=pages).map(content).collect::<Vec<_>>(), (595, 842))
 }
 
@@ -90,8 +91,16 @@ async fn text(bytes: &[u8], name: &str) -> String {
 async fn a_pdf_is_read_page_by_page_text_then_picture() {
     let got = read(&report(3), "report.pdf").await.unwrap();
     let blocks = got.what.blocks.as_slice();
-    let [Block::Text(head), Block::Text(first), Block::Picture(one), Block::Text(_), Block::Picture(two), Block::Text(last), Block::Picture(_), Block::Text(end)] =
-        blocks
+    let [
+        Block::Text(head),
+        Block::Text(first),
+        Block::Picture(one),
+        Block::Text(_),
+        Block::Picture(two),
+        Block::Text(last),
+        Block::Picture(_),
+        Block::Text(end),
+    ] = blocks
     else {
         panic!("{blocks:?}")
     };
@@ -114,7 +123,8 @@ async fn a_pdf_is_read_page_by_page_text_then_picture() {
 #[tokio::test]
 async fn the_text_is_popplers() {
     let columns = "BT /F1 12 Tf 60 100 Td (left below) Tj ET BT /F1 12 Tf 60 130 Td (left above) Tj ET BT /F1 12 Tf 320 130 Td (right above) Tj ET BT /F1 12 Tf 320 100 Td (right below) Tj ET";
-    let bytes = pdf(&[columns.to_owned(), lines(&["A (B) C".replace(['(', ')'], "").as_str(), "fi 100 %"])], (595, 842));
+    let bytes =
+        pdf(&[columns.to_owned(), lines(&["A (B) C".replace(['(', ')'], "").as_str(), "fi 100 %"])], (595, 842));
     let path = std::env::temp_dir().join(format!("vlgate-test-{}.pdf", std::process::id()));
     std::fs::write(&path, &bytes).unwrap();
     let out = Command::new("pdftotext").args(["-enc", "UTF-8"]).arg(&path).arg("-").output().unwrap().stdout;
@@ -194,7 +204,11 @@ async fn pdfs_made_to_hurt_are_refused_soon() {
         stream("99 0 0 99 0 0 cm /X Do"),
         "<< /Type /XObject /Subtype /Image /Width 50000 /Height 50000 /ColorSpace /DeviceRGB /BitsPerComponent 8 /Length 1 >>\nstream\nx\nendstream".into(),
     ]);
-    let config = MediaConfig { read_timeout: Duration::from_secs(30), child_cpu: Duration::from_secs(5), ..MediaConfig::default() };
+    let config = MediaConfig {
+        read_timeout: Duration::from_secs(30),
+        child_cpu: Duration::from_secs(5),
+        ..MediaConfig::default()
+    };
     let resolver = Resolver::new(config).unwrap();
     for bytes in [form, picture] {
         let began = Instant::now();
@@ -210,7 +224,9 @@ async fn an_encrypted_pdf_is_named_so() {
     let mut bytes = report(1);
     let text = String::from_utf8(bytes.clone()).unwrap();
     let hash = "41".repeat(32);
-    let encrypt = format!("<< /Root 1 0 R /ID [<00><00>] /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <{hash}> /U <{hash}> >> ");
+    let encrypt = format!(
+        "<< /Root 1 0 R /ID [<00><00>] /Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O <{hash}> /U <{hash}> >> "
+    );
     bytes = text.replace("<< /Size", &format!("{encrypt} /Size")).into_bytes();
     let error = read(&bytes, "secret.pdf").await.unwrap_err();
     assert_eq!((error.code().as_str(), error.status()), ("encrypted_file", 400), "{error}");
@@ -227,8 +243,14 @@ async fn limits_are_settings_and_what_is_missing_is_named() {
     assert_eq!(with(MediaConfig { document_pages: 1, ..d() }, 2).await, Err("too_many_pages".into()));
     assert_eq!(with(MediaConfig { document_bytes: 100, ..d() }, 1).await, Err("file_too_large".into()));
     assert_eq!(with(MediaConfig { document_text: 20, ..d() }, 1).await, Err("file_text_too_long".into()));
-    assert_eq!(with(MediaConfig { tools: Some("/nowhere".into()), ..d() }, 1).await, Err("unsupported_file_media_type".into()));
-    assert_eq!(with(MediaConfig { read_timeout: Duration::from_millis(1), ..d() }, 1).await, Err("file_parse_error".into()));
+    assert_eq!(
+        with(MediaConfig { tools: Some("/nowhere".into()), ..d() }, 1).await,
+        Err("unsupported_file_media_type".into())
+    );
+    assert_eq!(
+        with(MediaConfig { read_timeout: Duration::from_millis(1), ..d() }, 1).await,
+        Err("file_parse_error".into())
+    );
 }
 
 fn archive(members: &[(&str, &str)]) -> Vec<u8> {
@@ -245,34 +267,66 @@ async fn texts_of_every_kind() {
     assert_eq!(text("# Grüße\n\n* a".as_bytes(), "a.md").await, "# Grüße\n\n* a");
     assert_eq!(text(b"\xFF\xFEa\0,\0b\0", "a.csv").await, "a,b");
     assert_eq!(text(b"{\"a\": [1]}", "a.json").await, "{\"a\": [1]}");
-    assert_eq!(text(b"<html><body><h1>T</h1><p>a &lt;b&gt;<script>no()</script></body></html>", "a.html").await, "# T\n\na <b>");
+    assert_eq!(
+        text(b"<html><body><h1>T</h1><p>a &lt;b&gt;<script>no()</script></body></html>", "a.html").await,
+        "# T\n\na <b>"
+    );
 }
 
 #[tokio::test]
 async fn office_files() {
     let w = "xmlns:w=\"http://schemas.openxmlformats.org/wordprocessingml/2006/main\"";
-    let body = format!("<?xml version=\"1.0\"?><w:document {w}><w:body><w:p><w:r><w:t>Hello &amp; w&#246;rld</w:t></w:r><w:r><w:tab/><w:t xml:space=\"preserve\"> there</w:t></w:r></w:p><w:tbl><w:tr><w:tc><w:p><w:r><w:t>a</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>b</w:t></w:r></w:p></w:tc></w:tr></w:tbl><w:p><w:r><w:t>end</w:t></w:r></w:p></w:body></w:document>");
-    let docx = archive(&[("word/document.xml", &body), ("word/footnotes.xml", &format!("<w:footnotes {w}><w:p><w:r><w:t>note</w:t></w:r></w:p></w:footnotes>"))]);
+    let body = format!(
+        "<?xml version=\"1.0\"?><w:document {w}><w:body><w:p><w:r><w:t>Hello &amp; w&#246;rld</w:t></w:r><w:r><w:tab/><w:t xml:space=\"preserve\"> there</w:t></w:r></w:p><w:tbl><w:tr><w:tc><w:p><w:r><w:t>a</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>b</w:t></w:r></w:p></w:tc></w:tr></w:tbl><w:p><w:r><w:t>end</w:t></w:r></w:p></w:body></w:document>"
+    );
+    let docx = archive(&[
+        ("word/document.xml", &body),
+        ("word/footnotes.xml", &format!("<w:footnotes {w}><w:p><w:r><w:t>note</w:t></w:r></w:p></w:footnotes>")),
+    ]);
     let got = text(&docx, "a.docx").await;
     assert_eq!(got, "Hello & wörld\t there\na \tb \t\nend\n\nnote");
 
     let slide = |t: &str| format!("<p:sld xmlns:a=\"a\" xmlns:p=\"p\"><a:p><a:r><a:t>{t}</a:t></a:r></a:p></p:sld>");
     let pptx = archive(&[
-        ("ppt/presentation.xml", "<p:presentation xmlns:p=\"p\" xmlns:r=\"r\"><p:sldIdLst><p:sldId id=\"1\" r:id=\"r2\"/><p:sldId id=\"2\" r:id=\"r1\"/></p:sldIdLst></p:presentation>"),
-        ("ppt/_rels/presentation.xml.rels", "<Relationships><Relationship Id=\"r1\" Target=\"slides/slide1.xml\"/><Relationship Id=\"r2\" Target=\"slides/slide2.xml\"/></Relationships>"),
+        (
+            "ppt/presentation.xml",
+            "<p:presentation xmlns:p=\"p\" xmlns:r=\"r\"><p:sldIdLst><p:sldId id=\"1\" r:id=\"r2\"/><p:sldId id=\"2\" r:id=\"r1\"/></p:sldIdLst></p:presentation>",
+        ),
+        (
+            "ppt/_rels/presentation.xml.rels",
+            "<Relationships><Relationship Id=\"r1\" Target=\"slides/slide1.xml\"/><Relationship Id=\"r2\" Target=\"slides/slide2.xml\"/></Relationships>",
+        ),
         ("ppt/slides/slide1.xml", &slide("second")),
         ("ppt/slides/slide2.xml", &slide("first")),
-        ("ppt/slides/_rels/slide2.xml.rels", "<Relationships><Relationship Id=\"a\" Target=\"../notesSlides/notesSlide7.xml\"/></Relationships>"),
+        (
+            "ppt/slides/_rels/slide2.xml.rels",
+            "<Relationships><Relationship Id=\"a\" Target=\"../notesSlides/notesSlide7.xml\"/></Relationships>",
+        ),
         ("ppt/notesSlides/notesSlide7.xml", &slide("say this")),
     ]);
     assert_eq!(text(&pptx, "a.pptx").await, "[Slide 1]\nfirst\n[Notes]\nsay this\n\n[Slide 2]\nsecond");
 
     let xlsx = archive(&[
-        ("xl/workbook.xml", "<workbook xmlns:r=\"r\"><sheets><sheet name=\"A &amp; B\" sheetId=\"1\" r:id=\"r1\"/></sheets></workbook>"),
-        ("xl/_rels/workbook.xml.rels", "<Relationships><Relationship Id=\"r1\" Target=\"worksheets/sheet1.xml\"/></Relationships>"),
-        ("xl/sharedStrings.xml", "<sst><si><t>Name</t></si><si><r><t>Due </t></r><r><t>date</t></r><rPh><t>x</t></rPh></si></sst>"),
-        ("xl/styles.xml", "<styleSheet><numFmts><numFmt numFmtId=\"170\" formatCode=\"dd/mm/yyyy\"/></numFmts><cellStyleXfs><xf numFmtId=\"14\"/></cellStyleXfs><cellXfs><xf numFmtId=\"0\"/><xf numFmtId=\"170\"/></cellXfs></styleSheet>"),
-        ("xl/worksheets/sheet1.xml", "<worksheet><sheetData><row r=\"1\"><c r=\"A1\" t=\"s\"><v>0</v></c><c r=\"B1\" t=\"s\"><v>1</v></c></row><row r=\"2\"><c r=\"A2\" t=\"inlineStr\"><is><t>Ann</t></is></c><c r=\"B2\" s=\"1\"><v>45292</v></c><c r=\"D2\"><f>A1</f><v>0.30000000000000004</v></c></row><row r=\"1048576\"><c r=\"XFD1048576\" t=\"b\"><v>1</v></c></row></sheetData></worksheet>"),
+        (
+            "xl/workbook.xml",
+            "<workbook xmlns:r=\"r\"><sheets><sheet name=\"A &amp; B\" sheetId=\"1\" r:id=\"r1\"/></sheets></workbook>",
+        ),
+        (
+            "xl/_rels/workbook.xml.rels",
+            "<Relationships><Relationship Id=\"r1\" Target=\"worksheets/sheet1.xml\"/></Relationships>",
+        ),
+        (
+            "xl/sharedStrings.xml",
+            "<sst><si><t>Name</t></si><si><r><t>Due </t></r><r><t>date</t></r><rPh><t>x</t></rPh></si></sst>",
+        ),
+        (
+            "xl/styles.xml",
+            "<styleSheet><numFmts><numFmt numFmtId=\"170\" formatCode=\"dd/mm/yyyy\"/></numFmts><cellStyleXfs><xf numFmtId=\"14\"/></cellStyleXfs><cellXfs><xf numFmtId=\"0\"/><xf numFmtId=\"170\"/></cellXfs></styleSheet>",
+        ),
+        (
+            "xl/worksheets/sheet1.xml",
+            "<worksheet><sheetData><row r=\"1\"><c r=\"A1\" t=\"s\"><v>0</v></c><c r=\"B1\" t=\"s\"><v>1</v></c></row><row r=\"2\"><c r=\"A2\" t=\"inlineStr\"><is><t>Ann</t></is></c><c r=\"B2\" s=\"1\"><v>45292</v></c><c r=\"D2\"><f>A1</f><v>0.30000000000000004</v></c></row><row r=\"1048576\"><c r=\"XFD1048576\" t=\"b\"><v>1</v></c></row></sheetData></worksheet>",
+        ),
     ]);
     let got = text(&xlsx, "a.xlsx").await;
     assert_eq!(got, format!("[Sheet: A & B]\nName\tDue date\nAnn\t2024-01-01\t\t0.3\n{}TRUE", "\t".repeat(64)));

@@ -29,7 +29,8 @@ fn resolver() -> Resolver {
 async fn take(resolver: &Resolver, bytes: &[u8], name: &str) -> Result<Picture, MediaError> {
     let url = format!("data:image/png;base64,{}", STANDARD.encode(bytes));
     let began = Instant::now();
-    let result = resolver.image(ImageSource { url: &url }, &VisionSpec::QWEN3_VL, &Sizing::default()).await.map(|r| r.what);
+    let result =
+        resolver.image(ImageSource { url: &url }, &VisionSpec::QWEN3_VL, &Sizing::default()).await.map(|r| r.what);
     let took = began.elapsed();
     assert!(took < Duration::from_secs(5), "{name} took {took:?}");
     match &result {

@@ -61,7 +61,6 @@ impl Clock {
         while let Some(at) = rest.find('<') {
             let (before, from) = rest.split_at(at);
             out.push_str(before);
-            rest = from;
             match stamp(from) {
                 Stamp::Begun => {
                     self.held = from.to_owned();
@@ -146,8 +145,10 @@ mod tests {
     async fn what_was_held_comes_before_the_end() {
         use vlgate_engine::{FinishReason, Timings, Usage};
         let piece = |t: &str| Ok(text(t.to_owned(), Vec::new()));
-        let end = Event::Finished { reason: FinishReason::Length, usage: Usage::default(), timings: Timings::default() };
-        let events: EventStream = stream::iter(vec![piece("at <6"), piece("1 seconds> and <2"), Ok(end.clone())]).boxed();
+        let end =
+            Event::Finished { reason: FinishReason::Length, usage: Usage::default(), timings: Timings::default() };
+        let events: EventStream =
+            stream::iter(vec![piece("at <6"), piece("1 seconds> and <2"), Ok(end.clone())]).boxed();
         let got: Vec<Event> = clocked(events).map(Result::unwrap).collect().await;
         let wanted = ["at ", "01:01 and ", "<2"].map(|t| text(t.to_owned(), Vec::new()));
         assert_eq!(got, wanted.into_iter().chain([end]).collect::<Vec<_>>());

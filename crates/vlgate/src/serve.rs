@@ -124,8 +124,13 @@ fn say_what_is_missing(resolver: &Resolver) {
     if !resolver.tools().video() {
         tracing::warn!("ffmpeg and ffprobe were not found: clips are refused (Debian, Ubuntu: apt-get install ffmpeg)");
     }
+    if !resolver.tools().svg() {
+        tracing::warn!("rsvg-convert was not found: SVG is refused (Debian, Ubuntu: apt-get install librsvg2-bin)");
+    }
     if !resolver.tools().pdf() {
-        tracing::warn!("poppler's programs were not found: PDFs are refused (Debian, Ubuntu: apt-get install poppler-utils)");
+        tracing::warn!(
+            "poppler's programs were not found: PDFs are refused (Debian, Ubuntu: apt-get install poppler-utils)"
+        );
     }
 }
 

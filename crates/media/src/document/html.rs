@@ -6,15 +6,32 @@ use super::text::Out;
 use crate::MediaError;
 
 /// Elements of which nothing is shown.
-const HIDDEN: [&[u8]; 8] =
-    [b"script", b"style", b"head", b"template", b"noscript", b"svg", b"iframe", b"object"];
+const HIDDEN: [&[u8]; 8] = [b"script", b"style", b"head", b"template", b"noscript", b"svg", b"iframe", b"object"];
 /// Elements that stand on lines of their own.
 const LINES: [&[u8]; 11] =
     [b"br", b"tr", b"li", b"dt", b"dd", b"div", b"option", b"figcaption", b"caption", b"summary", b"address"];
 /// Elements with an empty line around them.
 const PARAGRAPHS: [&[u8]; 20] = [
-    b"p", b"h1", b"h2", b"h3", b"h4", b"h5", b"h6", b"ul", b"ol", b"dl", b"table", b"blockquote", b"pre", b"section",
-    b"article", b"header", b"footer", b"main", b"form", b"hr",
+    b"p",
+    b"h1",
+    b"h2",
+    b"h3",
+    b"h4",
+    b"h5",
+    b"h6",
+    b"ul",
+    b"ol",
+    b"dl",
+    b"table",
+    b"blockquote",
+    b"pre",
+    b"section",
+    b"article",
+    b"header",
+    b"footer",
+    b"main",
+    b"form",
+    b"hr",
 ];
 
 /// Writes the text of a page.
@@ -28,7 +45,9 @@ pub fn html(page: &str, out: &mut Out) -> Result<(), MediaError> {
     for token in Tokenizer::new(page) {
         let Ok(token) = token;
         match (token, &mut hidden) {
-            (Token::StartTag(tag), Some((name, depth))) if *tag.name == *name => *depth += usize::from(!tag.self_closing),
+            (Token::StartTag(tag), Some((name, depth))) if *tag.name == *name => {
+                *depth += usize::from(!tag.self_closing)
+            }
             (Token::EndTag(tag), Some((name, depth))) if *tag.name == *name => {
                 *depth -= 1;
                 if *depth == 0 {
@@ -125,7 +144,8 @@ mod tests {
             <p>Caf&eacute; &lt;b&gt; &amp; more<br>next</p><ul><li>one<li>two</ul>
             <table><tr><th>a</th><th>b</th></tr><tr><td>1</td><td>2</td></tr></table><pre>x
   y</pre><img alt='A chart' src=http://x/>end</body></html>";
-        let wanted = "# The big title\n\nCafé <b> & more\nnext\n\n- one\n- two\n\na\tb\t\n1\t2\t\n\nx\n  y\n\n[A chart]end";
+        let wanted =
+            "# The big title\n\nCafé <b> & more\nnext\n\n- one\n- two\n\na\tb\t\n1\t2\t\n\nx\n  y\n\n[A chart]end";
         assert_eq!(text(page), wanted);
     }
 

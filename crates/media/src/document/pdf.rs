@@ -178,24 +178,18 @@ impl Job<'_> {
         let program = self.resolver.tools.pdftoppm.path()?;
         let arguments = self.arguments(&["-r", &density.to_string()], run);
         let mut child = child::start(program, &arguments, self.limits())?;
-        let (Some(out), err) = (child.stdout.take(), child.stderr.take()) else { return Err(MediaError::Busy) };
+        let Some(out) = child.stdout.take() else { return Err(MediaError::Busy) };
+        child::log_complaints("pdftoppm", child.stderr.take());
         let (factor, (min, max)) = (spec.factor(), sizing.bounds(spec));
-        let drawing = async {
-            let mut pixmaps = Pixmaps::new(out, (AREA * 1.1) as u64, self.deadline);
-            let mut pictures = Vec::new();
-            while let Some(page) = pixmaps.next().await? {
-                let _memory = self.resolver.budget.wait_for_memory(page.as_raw().len() as u64 * 4).await?;
-                let (height, width) = smart_resize(page.height(), page.width(), factor, min, max)?;
-                let resized = move || Ok(Picture::new(width, height, resize(page, height, width)));
-                pictures.push(blocking(resized).await?);
-            }
-            Ok(pictures)
-        };
-        let (pictures, complaints) = tokio::join!(drawing, child::complaints(err));
-        if !complaints.is_empty() {
-            tracing::debug!("pdftoppm: {complaints}");
+        let mut pixmaps = Pixmaps::new(out, (AREA * 1.1) as u64, self.deadline);
+        let mut pictures = Vec::new();
+        while let Some(page) = pixmaps.next().await? {
+            let _memory = self.resolver.budget.wait_for_memory(page.as_raw().len() as u64 * 4).await?;
+            let (height, width) = smart_resize(page.height(), page.width(), factor, min, max)?;
+            let resized = move || Ok(Picture::new(width, height, resize(page, height, width)));
+            pictures.push(blocking(resized).await?);
         }
-        pictures
+        Ok(pictures)
     }
 
     /// Options, the pages, and the file.

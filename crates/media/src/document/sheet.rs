@@ -236,12 +236,20 @@ mod tests {
 
     #[test]
     fn formats_and_references() {
-        for (code, date) in
-            [("yyyy\\-mm", true), ("0.00", false), ("\"day\" 0", false), ("[Red]0", false), ("h:mm", true), ("#,##0 \\d", false)]
-        {
+        for (code, date) in [
+            ("yyyy\\-mm", true),
+            ("0.00", false),
+            ("\"day\" 0", false),
+            ("[Red]0", false),
+            ("h:mm", true),
+            ("#,##0 \\d", false),
+        ] {
             assert_eq!(shows_date(code), date, "{code}");
         }
-        assert_eq!([column("A1"), column("Z9"), column("AA10"), column("XFD1")], [Some(0), Some(25), Some(26), Some(16_383)]);
+        assert_eq!(
+            [column("A1"), column("Z9"), column("AA10"), column("XFD1")],
+            [Some(0), Some(25), Some(26), Some(16_383)]
+        );
         assert_eq!(column("7"), None);
     }
 }

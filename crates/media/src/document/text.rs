@@ -89,8 +89,8 @@ pub fn decoded(bytes: &[u8]) -> Result<Cow<'_, str>, MediaError> {
 /// Windows-1252, as the WHATWG's Encoding standard has it.
 fn windows(byte: u8) -> char {
     const HIGH: [char; 32] = [
-        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8D}', 'Ž', '\u{8F}', '\u{90}', '‘', '’',
-        '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9D}', 'ž', 'Ÿ',
+        '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8D}', 'Ž', '\u{8F}', '\u{90}', '‘',
+        '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9D}', 'ž', 'Ÿ',
     ];
     let high = byte.checked_sub(0x80).and_then(|at| HIGH.get(usize::from(at)));
     high.copied().unwrap_or_else(|| char::from(byte))
@@ -102,7 +102,12 @@ mod tests {
 
     #[test]
     fn encodings() {
-        for bytes in [&b"\xEF\xBB\xBFgr\xC3\xBC\xC3\x9F"[..], b"gr\xC3\xBC\xC3\x9F", b"gr\xFC\xDF", b"\xFF\xFEg\0r\0\xFC\0\xDF\0"] {
+        for bytes in [
+            &b"\xEF\xBB\xBFgr\xC3\xBC\xC3\x9F"[..],
+            b"gr\xC3\xBC\xC3\x9F",
+            b"gr\xFC\xDF",
+            b"\xFF\xFEg\0r\0\xFC\0\xDF\0",
+        ] {
             assert_eq!(decoded(bytes).unwrap(), "grüß");
             assert!(looks_like(bytes));
         }

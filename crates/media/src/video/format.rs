@@ -46,12 +46,10 @@ pub fn container(head: &[u8]) -> Result<Container, MediaError> {
 }
 
 /// ffmpeg's names of the codecs that are read, those of each of its decoders among them.
-pub const CODECS: [&str; 9] =
-    ["h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "gif"];
+pub const CODECS: [&str; 9] = ["h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "gif"];
 
 /// The same with the decoders that ffmpeg may use for them.
-pub const DECODERS: &str =
-    "h264,hevc,vp8,libvpx,vp9,libvpx-vp9,av1,libdav1d,libaom-av1,mpeg4,mpeg2video,mjpeg,gif";
+pub const DECODERS: &str = "h264,hevc,vp8,libvpx,vp9,libvpx-vp9,av1,libdav1d,libaom-av1,mpeg4,mpeg2video,mjpeg,gif";
 
 /// Refuses a codec by name.
 ///

@@ -77,12 +77,8 @@ impl Resolver {
         let taken: Vec<(u64, Picture)> = indices.iter().filter_map(|i| Some((*i, frame_of(i)?))).collect();
         let frames: Vec<FrameSeen> =
             taken.iter().map(|(i, _)| FrameSeen { index: *i, time: *i as f64 / track.rate }).collect();
-        let seen = Seen {
-            codec: Some(track.codec),
-            before: film.before,
-            frames,
-            ..Seen::new(Medium::Video, container.name)
-        };
+        let seen =
+            Seen { codec: Some(track.codec), before: film.before, frames, ..Seen::new(Medium::Video, container.name) };
         finish(taken.into_iter().map(|(_, picture)| picture).collect(), seen, spec)
     }
 }
@@ -129,11 +125,13 @@ async fn film(
     size: impl Fn(usize, (u32, u32)) -> Result<(u32, u32), MediaError>,
     deadline: Instant,
 ) -> Result<Film, MediaError> {
-    let mut child = child::start(reader.tools.ffmpeg.path()?, &decoding(reader, file, container, indices), reader.limits())?;
-    let (Some(out), err) = (child.stdout.take(), child.stderr.take()) else { return Err(MediaError::Busy) };
+    let mut child =
+        child::start(reader.tools.ffmpeg.path()?, &decoding(reader, file, container, indices), reader.limits())?;
+    let Some(out) = child.stdout.take() else { return Err(MediaError::Busy) };
+    child::log_complaints("ffmpeg", child.stderr.take());
     let pixmaps = Pixmaps::new(out, reader.config.video_pixels, deadline);
     let mut before = None;
-    let taking = stream::try_unfold(pixmaps, |mut pixmaps| async move {
+    let frames = stream::try_unfold(pixmaps, |mut pixmaps| async move {
         Ok::<_, MediaError>(pixmaps.next().await?.map(|picture| (picture, pixmaps)))
     })
     .map(|picture| {
@@ -144,12 +142,8 @@ async fn film(
         Ok::<_, MediaError>(blocking(move || Ok(Picture::new(width, height, resize(picture, height, width)))))
     })
     .try_buffered(2)
-    .try_collect();
-    let (frames, complaints) = tokio::join!(taking, child::complaints(err));
-    let frames: Vec<Picture> = frames?;
-    if !complaints.is_empty() {
-        tracing::debug!("ffmpeg: {complaints}");
-    }
+    .try_collect()
+    .await?;
     Ok(Film { frames, before })
 }
 
@@ -158,8 +152,9 @@ fn decoding(reader: &Reader<'_>, file: &TempFile, container: Container, indices:
     let (select, count) = (format!("select={}", chosen(&shown)), shown.len().to_string());
     // The size may grow within a clip.
     let pixels = reader.config.video_pixels.to_string();
-    let mut all: Vec<OsString> =
-        ["-nostdin", "-hide_banner", "-v", "error", "-threads", "2", "-max_pixels", &pixels].map(OsString::from).to_vec();
+    let mut all: Vec<OsString> = ["-nostdin", "-hide_banner", "-v", "error", "-threads", "2", "-max_pixels", &pixels]
+        .map(OsString::from)
+        .to_vec();
     all.extend(probe::input(file, container));
     let out = ["-map", "0:V:0", "-an", "-sn", "-dn", "-vf", &select, "-fps_mode", "passthrough", "-frames:v", &count];
     all.extend(out.map(OsString::from));

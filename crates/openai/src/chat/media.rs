@@ -184,7 +184,9 @@ impl Part {
             "video_url" => Some((VideoSource::Url(&self.video_url.as_ref()?.url), "video_url.url")),
             "video" => match self.video.as_ref()? {
                 Value::String(url) => Some((VideoSource::Url(url), "video")),
-                Value::Array(all) => all.iter().map(frame).collect::<Option<_>>().map(|f| (VideoSource::Frames(f), "video")),
+                Value::Array(all) => {
+                    all.iter().map(frame).collect::<Option<_>>().map(|f| (VideoSource::Frames(f), "video"))
+                }
                 _ => None,
             },
             _ => None,
@@ -301,7 +303,10 @@ pub fn check_file(p: &Part, path: &str) -> Result<(), ApiError> {
     match [&file.file_data, &file.file_id, &file.file_url].into_iter().flatten().count() {
         0 => Err(missing(&format!("{path}.file_data"))),
         1 => Ok(()),
-        _ => Err(ApiError::invalid(path, "Invalid 'file': only one of 'file_data', 'file_id' and 'file_url' may be given.")),
+        _ => Err(ApiError::invalid(
+            path,
+            "Invalid 'file': only one of 'file_data', 'file_id' and 'file_url' may be given.",
+        )),
     }
 }
 
@@ -329,8 +334,12 @@ mod tests {
         let got = options(video.clone(), json!({"mm_processor_kwargs": {"fps": 1, "max_frames": 5, "max_pixels": 7}}));
         assert_eq!((got.fps, got.num_frames), (None, Some(8)));
         assert_eq!((got.max_frames, got.max_pixels), (Some(5), Some(9)));
-        let plain = json!({"type": "video", "video": ["a", {"url": "b"}, {"type": "image_url", "image_url": {"url": "c"}}]});
-        let got = options(plain.clone(), json!({"mm_processor_kwargs": {"size": {"longest_edge": 99}}, "media_io_kwargs": {"video": {"num_frames": 4}}}));
+        let plain =
+            json!({"type": "video", "video": ["a", {"url": "b"}, {"type": "image_url", "image_url": {"url": "c"}}]});
+        let got = options(
+            plain.clone(),
+            json!({"mm_processor_kwargs": {"size": {"longest_edge": 99}}, "media_io_kwargs": {"video": {"num_frames": 4}}}),
+        );
         assert_eq!((got.num_frames, got.total_pixels), (Some(4), Some(99)));
         let request = request(&plain, &json!({})).unwrap();
         let super::super::Content::Parts(parts) = &request.messages[0].content else { panic!() };
@@ -359,7 +368,11 @@ mod tests {
             (url(json!({"min_frames": 3, "max_frames": 2})), json!({}), format!("{at}.max_frames")),
             (url(json!({"video_url": {"url": "u", "num_frames": 0}})), json!({}), format!("{at}.video_url.num_frames")),
             (url(json!({})), json!({"mm_processor_kwargs": {"fps": -1}}), "mm_processor_kwargs.fps".into()),
-            (url(json!({})), json!({"mm_processor_kwargs": {"do_sample_frames": false}}), "mm_processor_kwargs.do_sample_frames".into()),
+            (
+                url(json!({})),
+                json!({"mm_processor_kwargs": {"do_sample_frames": false}}),
+                "mm_processor_kwargs.do_sample_frames".into(),
+            ),
             (url(json!({})), json!({"media_io_kwargs": {"video": {"fps": 0}}}), "media_io_kwargs.video.fps".into()),
             (url(json!({})), json!({"vlgate": {"timestamps": "hours"}}), "vlgate.timestamps".into()),
             (url(json!({})), json!({"vlgate": {"explain": true}}), "vlgate.explain".into()),

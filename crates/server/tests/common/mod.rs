@@ -75,7 +75,7 @@ impl Engine for MockEngine {
             created: 1_700_000_000,
             context_length: 4096,
             vision: Some(VisionSpec::QWEN3_VL),
-            video: false,
+            video: true,
             thinking: false,
             quantization: "none".into(),
             runtime: "mock".into(),
@@ -105,6 +105,9 @@ impl Engine for MockEngine {
             s if s.contains("calls-tools") => vec![vec![started], calling(parallel)].into_iter().flatten().collect(),
             s if s.contains("thinks") => {
                 vec![started, thought("Hm"), thought("m."), text("Hel"), text("lo"), finished()]
+            }
+            s if s.contains("says-when") => {
+                vec![started, text("At <6"), text("1.5 sec"), text("onds>, <2"), finished()]
             }
             s if s.contains("overloaded") => return Err(EngineError::Overloaded { waiting: 9 }),
             s if s.contains("loading") => return Err(EngineError::NotReady("loading".into())),
