@@ -369,7 +369,7 @@ def svg():
     yield "billion_uses", svg_of(f"<defs>{uses}</defs><use xlink:href=\"#a9\"/>"), 400
     yield "deep", svg_of("<g>" * 200_000 + "</g>" * 200_000), 400
     yield "million_nodes", svg_of("<rect/>" * 1_000_000), 400
-    yield "huge", svg_of("<rect/>", size='width="1e9" height="1e9"'), 400
+    yield "huge", svg_of("<rect/>", size='width="1e9" height="1e9"'), 200
     yield "no_size", svg_of("<rect/>", size='width="0" height="0"'), 400
     yield "not_closed", svg_of("")[:-6] + b"<rect", 400
     yield "nan", svg_of("<rect/>", size='width="NaN" height="-5"'), 400

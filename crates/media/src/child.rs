@@ -46,12 +46,7 @@ pub fn start(program: &Path, arguments: &[OsString], limits: Limits) -> Result<C
 ///
 /// # Errors
 /// As [`start`].
-pub fn start_with(
-    program: &Path,
-    arguments: &[OsString],
-    input: Stdio,
-    limits: Limits,
-) -> Result<Child, MediaError> {
+pub fn start_with(program: &Path, arguments: &[OsString], input: Stdio, limits: Limits) -> Result<Child, MediaError> {
     let mut command = Command::new(program);
     command
         .args(arguments)

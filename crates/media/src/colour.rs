@@ -10,7 +10,8 @@ const MOST: usize = 4 << 20;
 
 /// The picture in sRGB; alpha stays as it is.
 pub fn to_srgb(picture: DynamicImage, icc: Option<&[u8]>) -> DynamicImage {
-    let Some(profile) = icc.filter(|icc| icc.len() <= MOST).and_then(|icc| ColorProfile::new_from_slice(icc).ok()) else {
+    let Some(profile) = icc.filter(|icc| icc.len() <= MOST).and_then(|icc| ColorProfile::new_from_slice(icc).ok())
+    else {
         return picture;
     };
     let (grey, alpha) = (!picture.color().has_color(), picture.color().has_alpha());
@@ -46,7 +47,9 @@ fn transform(profile: &ColorProfile, from: Layout, to: Layout) -> Option<Arc<Tra
     let with = profile.create_transform_8bit(from, &srgb, to, TransformOptions::default()).ok()?;
     let probe = |channels: usize| -> Vec<u8> {
         let steps = (0..=255u8).step_by(51);
-        let all = steps.clone().flat_map(|r| steps.clone().flat_map(move |g| (0..=255).step_by(51).map(move |b| [r, g, b, 255])));
+        let all = steps
+            .clone()
+            .flat_map(|r| steps.clone().flat_map(move |g| (0..=255).step_by(51).map(move |b| [r, g, b, 255])));
         all.flat_map(|colour| colour.into_iter().take(channels)).collect()
     };
     let (before, wanted) = match from {

@@ -154,7 +154,8 @@ impl Fetcher {
             if response.status() != StatusCode::OK {
                 return Err(MediaError::Download(shown.to_owned()));
             }
-            let policy = Fetched::policy(&url, &headers, response.headers()).filter(|_| wanted.limit <= self.kept_at_most());
+            let policy =
+                Fetched::policy(&url, &headers, response.headers()).filter(|_| wanted.limit <= self.kept_at_most());
             let Some(policy) = policy else { return body(response, wanted, sink).await };
             let mut whole = Vec::new();
             let mut both = |chunk: &[u8]| {

@@ -64,7 +64,8 @@ async fn serve(heads: Vec<String>) -> (u16, Answers) {
 
 fn fetcher(config: MediaConfig) -> (Fetcher, Arc<Counters>) {
     let counters = Arc::<Counters>::default();
-    let config = MediaConfig { connect_timeout: Duration::from_secs(2), fetch_timeout: Duration::from_secs(20), ..config };
+    let config =
+        MediaConfig { connect_timeout: Duration::from_secs(2), fetch_timeout: Duration::from_secs(20), ..config };
     (Fetcher::new(&config, Arc::clone(&counters)).unwrap(), counters)
 }
 
@@ -75,7 +76,18 @@ async fn get(fetcher: &Fetcher, url: &str) -> Result<Vec<u8>, MediaError> {
 #[tokio::test]
 async fn a_name_that_is_rebound_between_check_and_connection_leads_nowhere() {
     let (port, asked) = serve(vec!["200 OK".into()]).await;
-    for inner in ["127.0.0.1", "169.254.169.254", "10.0.0.1", "100.64.0.1", "::1", "::ffff:127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "fe80::1", "0.0.0.0"] {
+    for inner in [
+        "127.0.0.1",
+        "169.254.169.254",
+        "10.0.0.1",
+        "100.64.0.1",
+        "::1",
+        "::ffff:127.0.0.1",
+        "64:ff9b::7f00:1",
+        "2002:7f00:1::",
+        "fe80::1",
+        "0.0.0.0",
+    ] {
         // At once, or among public ones, an inner address refuses the whole name.
         for answers in [vec![vec![inner]], vec![vec!["192.0.2.1", inner]], vec![vec!["8.8.8.8", inner]]] {
             let names = Arc::new(Rebinding { answers, port, asked: AtomicUsize::new(0) });
@@ -117,7 +129,11 @@ async fn kept(heads: &[&str], gets: usize) -> (Vec<String>, crate::Counts) {
     let config = MediaConfig { allow_private_hosts: vec![format!("127.0.0.1:{port}")], ..MediaConfig::default() };
     let (fetcher, counters) = fetcher(config);
     for _ in 0..gets {
-        assert_eq!(get(&fetcher, &format!("http://127.0.0.1:{port}/a.png")).await, Ok(b"picture".to_vec()), "{heads:?}");
+        assert_eq!(
+            get(&fetcher, &format!("http://127.0.0.1:{port}/a.png")).await,
+            Ok(b"picture".to_vec()),
+            "{heads:?}"
+        );
     }
     let asked = asked.lock().unwrap().clone();
     (asked, counters.read(0))

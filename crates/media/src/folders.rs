@@ -84,7 +84,15 @@ mod tests {
         assert_eq!(read("open/../open/a%20b.png", 2), Ok(b"ok".to_vec()));
         assert_eq!(read("open/a%20b.png", 1), Err(MediaError::FileTooLarge(0)));
         assert_eq!(read("open/empty", 9), Err(MediaError::Empty));
-        for path in ["open-not/secret", "open/../open-not/secret", "open/%2e%2e/open-not/secret", "open/link", "open/none", "open", "nowhere"] {
+        for path in [
+            "open-not/secret",
+            "open/../open-not/secret",
+            "open/%2e%2e/open-not/secret",
+            "open/link",
+            "open/none",
+            "open",
+            "nowhere",
+        ] {
             assert_eq!(read(path, 9), Err(REFUSED), "{path}");
         }
         assert_eq!(folders.read("file://host/etc/passwd", 9), Err(REFUSED));

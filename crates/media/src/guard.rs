@@ -194,10 +194,21 @@ mod tests {
         };
         let guard = Guard::new(&config).unwrap();
         let verdict = |url: &str| guard.url(&Url::parse(url).unwrap()).is_ok();
-        for url in ["http://pictures.example/", "https://a.PICTURES.example./x", "http://cdn.example/", "http://10.0.0.7:9000/"] {
+        for url in [
+            "http://pictures.example/",
+            "https://a.PICTURES.example./x",
+            "http://cdn.example/",
+            "http://10.0.0.7:9000/",
+        ] {
             assert!(verdict(url), "{url}");
         }
-        for url in ["http://other.example/", "http://notpictures.example/", "http://bad.pictures.example/", "http://8.8.8.8/", "http://pictures.example.evil/"] {
+        for url in [
+            "http://other.example/",
+            "http://notpictures.example/",
+            "http://bad.pictures.example/",
+            "http://8.8.8.8/",
+            "http://pictures.example.evil/",
+        ] {
             assert!(!verdict(url), "{url}");
         }
         // Its name is on the list, its address must still be public.

@@ -23,6 +23,7 @@ mod foreign;
 #[cfg(test)]
 mod golden_tests;
 mod guard;
+mod icon;
 mod jpeg;
 mod medium;
 mod named;

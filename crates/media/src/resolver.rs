@@ -196,7 +196,8 @@ impl Resolver {
         // What resizing holds: the result twice (its bytes become an `Arc`) and the pass between.
         let between = u64::from(height.max(width)) * u64::from(rows.max(columns));
         let target = 3 * (2 * u64::from(rows) * u64::from(columns) + between);
-        let permit = self.budget.wait(encoded.header.memory() + target).await.inspect_err(|_| count(&self.counters.busy))?;
+        let permit =
+            self.budget.wait(encoded.header.memory() + target).await.inspect_err(|_| count(&self.counters.busy))?;
         let (cache, counters, decoder) = (self.resized.clone(), Arc::clone(&self.counters), self.decoder);
         let work = blocking(move || {
             let _permit = permit;

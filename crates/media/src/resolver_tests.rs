@@ -79,7 +79,8 @@ async fn a_picture_that_comes_again_is_not_decoded_again() {
 #[tokio::test]
 async fn kept_pixels_are_bounded() {
     // Each has 320 x 224 pixels: three fit.
-    let resolver = Resolver::new(MediaConfig { cache_bytes: 3 * 320 * 224 * 3 + 1000, ..MediaConfig::default() }).unwrap();
+    let resolver =
+        Resolver::new(MediaConfig { cache_bytes: 3 * 320 * 224 * 3 + 1000, ..MediaConfig::default() }).unwrap();
     for shade in 0..20 {
         assert!(get(&resolver, &url(shade)).await.is_ok());
     }

@@ -42,7 +42,9 @@ impl Resolver {
         let (size, file) = blocking(move || Ok((size(&svg)?, kept(&svg)?))).await?;
         let (width, height) = size;
         let arguments: Vec<OsString> =
-            [format!("--width={width}"), format!("--height={height}"), "--format=png".to_owned()].map(Into::into).into();
+            [format!("--width={width}"), format!("--height={height}"), "--format=png".to_owned()]
+                .map(Into::into)
+                .into();
         let _child = self.budget.wait_for_child().await?;
         let _memory = self.budget.wait_for_memory(BUDGET).await?;
         let input = File::open(file.path()).map_err(|_| MediaError::Busy)?;
@@ -120,7 +122,16 @@ fn root(svg: &[u8]) -> Result<Sides, MediaError> {
 
 /// A CSS length in pixels.
 fn pixels(text: &str) -> Option<f64> {
-    let units = [("px", 1.0), ("pt", 4.0 / 3.0), ("pc", 16.0), ("mm", 96.0 / 25.4), ("cm", 96.0 / 2.54), ("in", 96.0), ("em", 16.0), ("ex", 8.0)];
+    let units = [
+        ("px", 1.0),
+        ("pt", 4.0 / 3.0),
+        ("pc", 16.0),
+        ("mm", 96.0 / 25.4),
+        ("cm", 96.0 / 2.54),
+        ("in", 96.0),
+        ("em", 16.0),
+        ("ex", 8.0),
+    ];
     let (number, unit) = units.iter().find_map(|(u, n)| Some((text.strip_suffix(u)?, *n))).unwrap_or((text, 1.0));
     let number: f64 = number.trim().parse().ok()?;
     number.is_finite().then_some(number * unit)
@@ -134,7 +145,9 @@ mod tests {
     use crate::{ImageSource, MediaConfig, Sizing, Tools, VisionSpec};
 
     fn of(attributes: &str) -> Result<(u32, u32), MediaError> {
-        size(format!("<?xml version='1.0'?><!-- x --><svg xmlns='http://www.w3.org/2000/svg' {attributes}/>").as_bytes())
+        size(
+            format!("<?xml version='1.0'?><!-- x --><svg xmlns='http://www.w3.org/2000/svg' {attributes}/>").as_bytes(),
+        )
     }
 
     #[test]
@@ -147,7 +160,13 @@ mod tests {
         assert_eq!(of("width='8192' height='4096'"), Ok((2048, 1024)));
         assert_eq!(of("width='1e9' height='1e9'"), Ok((2048, 2048)));
         assert_eq!(of("width='1000' height='1'"), Err(MediaError::AspectRatio));
-        for wrong in ["width='0' height='0'", "width='-5' height='5'", "width='NaN' height='5'", "width='inf' height='9'", "width='x'"] {
+        for wrong in [
+            "width='0' height='0'",
+            "width='-5' height='5'",
+            "width='NaN' height='5'",
+            "width='inf' height='9'",
+            "width='x'",
+        ] {
             assert_eq!(of(wrong), Err(MediaError::Damaged), "{wrong}");
         }
         assert_eq!(size(b"<html/>"), Err(MediaError::Damaged));
@@ -183,14 +202,24 @@ mod tests {
         std::fs::write(&path, red).unwrap();
         let secret = std::env::temp_dir().join(format!("{name}.txt"));
         std::fs::write(&secret, "MMMMMM").unwrap();
-        for href in [format!("file://{}", path.display()), format!("{name}.png"), path.display().to_string(), "http://127.0.0.1:1/x.png".into()] {
-            let svg = format!("<svg xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink' width='256' height='256'><image href='{href}' xlink:href='{href}' width='256' height='256'/></svg>");
+        for href in [
+            format!("file://{}", path.display()),
+            format!("{name}.png"),
+            path.display().to_string(),
+            "http://127.0.0.1:1/x.png".into(),
+        ] {
+            let svg = format!(
+                "<svg xmlns='http://www.w3.org/2000/svg' xmlns:xlink='http://www.w3.org/1999/xlink' width='256' height='256'><image href='{href}' xlink:href='{href}' width='256' height='256'/></svg>"
+            );
             // A picture without it, or none at all.
             if let Ok(drawn) = draw(&svg).await {
                 assert!(drawn.pixels().all(|p| p.0 == [255; 3]), "{href}");
             }
         }
-        let include = format!("<svg xmlns='http://www.w3.org/2000/svg' xmlns:xi='http://www.w3.org/2001/XInclude' width='256' height='256'><text x='0' y='200' font-size='60'><xi:include href='{}' parse='text'/></text></svg>", secret.display());
+        let include = format!(
+            "<svg xmlns='http://www.w3.org/2000/svg' xmlns:xi='http://www.w3.org/2001/XInclude' width='256' height='256'><text x='0' y='200' font-size='60'><xi:include href='{}' parse='text'/></text></svg>",
+            secret.display()
+        );
         if let Ok(drawn) = draw(&include).await {
             assert!(drawn.pixels().all(|p| p.0 == [255; 3]));
         }

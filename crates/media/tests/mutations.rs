@@ -89,17 +89,62 @@ fn no_decoder_panics_or_dawdles() {
 fn no_url_passes_that_names_a_private_address() {
     let mut random = StdRng::seed_from_u64(6);
     let pieces = [
-        "http://", "https://", "HTTP:", "//", "user:pw@", "@", "127.0.0.1", "0x7f.1", "2130706433", "0177.0.0.1", "127.1", "[::1]", "[::ffff:7f00:1]",
-        "[::ffff:127.0.0.1]", "[64:ff9b::7f00:1]", "[2002:7f00:1::]", "169.254.169.254", "0xa9fea9fe", "100.64.0.1", "%31%32%37.0.0.1", "127。0。0。1", "①②⑦.⓪.⓪.①",
-        "localhost", "example.com", ".", ":80", ":443", ":22", "/", "\\", "#", "?", "\t", "\n", " ", "a.png", "%00", "é", "[", "]",
+        "http://",
+        "https://",
+        "HTTP:",
+        "//",
+        "user:pw@",
+        "@",
+        "127.0.0.1",
+        "0x7f.1",
+        "2130706433",
+        "0177.0.0.1",
+        "127.1",
+        "[::1]",
+        "[::ffff:7f00:1]",
+        "[::ffff:127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
+        "169.254.169.254",
+        "0xa9fea9fe",
+        "100.64.0.1",
+        "%31%32%37.0.0.1",
+        "127。0。0。1",
+        "①②⑦.⓪.⓪.①",
+        "localhost",
+        "example.com",
+        ".",
+        ":80",
+        ":443",
+        ":22",
+        "/",
+        "\\",
+        "#",
+        "?",
+        "\t",
+        "\n",
+        " ",
+        "a.png",
+        "%00",
+        "é",
+        "[",
+        "]",
     ];
     for _ in 0..20_000 {
-        let text: String = (0..random.random_range(1..8)).map(|_| pieces[random.random_range(0..pieces.len())]).collect();
+        let text: String =
+            (0..random.random_range(1..8)).map(|_| pieces[random.random_range(0..pieces.len())]).collect();
         // The entry itself asserts what a URL that passes may be.
         let _ = entry::url(&text);
         let _ = entry::data(&text);
     }
-    for disguise in ["http://127。0。0。1/", "http://①②⑦.⓪.⓪.①/", "http://%31%32%37.0.0.1/", "http://0xa9fea9fe/", "http://127.1/", "http:\\\\127.0.0.1\\"] {
+    for disguise in [
+        "http://127。0。0。1/",
+        "http://①②⑦.⓪.⓪.①/",
+        "http://%31%32%37.0.0.1/",
+        "http://0xa9fea9fe/",
+        "http://127.1/",
+        "http:\\\\127.0.0.1\\",
+    ] {
         assert!(entry::url(disguise).is_err(), "{disguise}");
     }
 }

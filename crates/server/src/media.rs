@@ -5,7 +5,8 @@ use std::sync::Arc;
 use futures::{StreamExt, TryStreamExt, stream};
 use vlgate_engine::{ModelCard, Part};
 use vlgate_media::{
-    Block, FileBytes, ImageSource, MediaError, Medium, Name, PageRange, Reading, Resolver, Sampling, Seen, Sizing, VisionSpec,
+    Block, FileBytes, ImageSource, MediaError, Medium, Name, PageRange, Reading, Resolver, Sampling, Seen, Sizing,
+    VisionSpec,
 };
 use vlgate_openai::{
     ApiError,
@@ -59,12 +60,7 @@ pub struct Taken {
 ///
 /// # Errors
 /// The first that cannot be taken, with its path.
-pub async fn take(
-    state: &State,
-    card: &ModelCard,
-    owner: &str,
-    items: Vec<Item<'_>>,
-) -> Result<Vec<Taken>, ApiError> {
+pub async fn take(state: &State, card: &ModelCard, owner: &str, items: Vec<Item<'_>>) -> Result<Vec<Taken>, ApiError> {
     fits(state, card, &items)?;
     let taken: Vec<Taken> =
         stream::iter(items).map(|item| one(state, card, owner, item)).buffered(AT_ONCE).try_collect().await?;

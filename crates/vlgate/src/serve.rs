@@ -173,6 +173,12 @@ mod tests {
         settings.media.read_seconds = 11;
         settings.media.child_memory_mib = 12;
         settings.media.tools = "/opt".into();
+        settings.media.allow_domains = vec!["a.example".into()];
+        settings.media.deny_domains = vec!["b.example".into()];
+        settings.media.file_folders = vec!["/pictures".into()];
+        (settings.media.fetches, settings.media.fetches_per_host) = (13, 14);
+        (settings.media.decode_memory_mib, settings.media.pixel_cache_mib) = (15, 16);
+        (settings.media.fetch_cache_mib, settings.media.named_cache_mib) = (17, 18);
         settings.aliases.insert("gpt-4o".into(), String::new());
         let config = server_config(&settings, "own");
         assert_eq!((config.body_bytes, config.bodies_in_flight_bytes, config.images_per_request), (1, 2, 3));
@@ -182,6 +188,10 @@ mod tests {
         assert_eq!((media.document_bytes, media.document_text, media.child_memory), (9, 10, 12 << 20));
         assert_eq!((media.read_timeout, media.child_cpu), (Duration::from_secs(11), Duration::from_secs(11)));
         assert_eq!(media.tools, Some("/opt".into()));
+        assert_eq!((media.allow_hosts, media.deny_hosts), (vec!["a.example".to_owned()], vec!["b.example".to_owned()]));
+        assert_eq!((media.folders, media.fetches, media.fetches_per_host), (vec!["/pictures".into()], 13, 14));
+        assert_eq!((media.decode_memory, media.cache_bytes), (15 << 20, 16 << 20));
+        assert_eq!((media.fetched_bytes, media.named_bytes), (17 << 20, 18 << 20));
         assert_eq!(config.aliases.get("gpt-4o").map(String::as_str), Some("own"));
     }
 }
