@@ -16,9 +16,31 @@ pub fn plausible(bytes: &[u8], width: u32, height: u32) -> Result<(), MediaError
     if (bytes.len() as u64) * 8 < blocks / 2 {
         return Err(MediaError::Damaged);
     }
-    // 0xFF is stuffed within a scan, so this counts markers, and a thumbnail's or two.
-    let scans = bytes.windows(2).filter(|pair| *pair == [0xFF, 0xDA]).take(SCANS + 1).count();
-    if scans > SCANS { Err(MediaError::Damaged) } else { Ok(()) }
+    if scans(bytes) > SCANS { Err(MediaError::Damaged) } else { Ok(()) }
+}
+
+/// Scans up to the end of the image, or one more than there may be. Segments are stepped over: profiles, thumbnails and what
+/// phones append hold anything.
+fn scans(bytes: &[u8]) -> usize {
+    let (mut at, mut scans) = (2, 0);
+    while scans <= SCANS {
+        // To the next marker; within a scan 0xFF is stuffed with 0, and restarts belong to it.
+        let Some(rest) = bytes.get(at..) else { break };
+        let marker = rest
+            .windows(2)
+            .position(|pair| matches!(pair, [0xFF, marker] if !matches!(marker, 0 | 0xFF | 0xD0..=0xD7)));
+        let Some(found) = marker else { break };
+        at += found + 2;
+        match (bytes.get(at - 1), bytes.get(at..at + 2)) {
+            (Some(0xD9) | None, _) | (_, None) => break,
+            (Some(marker), Some(length)) => {
+                scans += usize::from(*marker == 0xDA);
+                at += usize::from(length.first().copied().unwrap_or(0)) << 8
+                    | usize::from(length.get(1).copied().unwrap_or(0));
+            }
+        }
+    }
+    scans
 }
 
 #[cfg(test)]
@@ -36,8 +58,17 @@ mod tests {
 
     #[test]
     fn scans_are_counted() {
-        let scans = |n: usize| [0xFF, 0xDA, 0, 8].repeat(n);
-        assert_eq!(plausible(&scans(SCANS), 8, 8), Ok(()));
-        assert_eq!(plausible(&scans(SCANS + 1), 8, 8), Err(MediaError::Damaged));
+        let of = |n: usize| [b"\xFF\xD8".to_vec(), [0xFF, 0xDA, 0, 4, 1, 1, 0xFF, 0, 0xFF, 0xD0, 7].repeat(n)].concat();
+        assert_eq!(plausible(&of(SCANS), 8, 8), Ok(()));
+        assert_eq!(plausible(&of(SCANS + 1), 8, 8), Err(MediaError::Damaged));
+        // What looks like scans in a profile, or behind the end (a phone's film), is none.
+        let profile = [
+            b"\xFF\xD8\xFF\xE2\x40\x02".to_vec(),
+            [0xFF, 0xDA].repeat(8192),
+            b"\xFF\xD9".to_vec(),
+            [0xFF, 0xDA].repeat(8192),
+        ];
+        assert_eq!(scans(&profile.concat()), 0);
+        assert_eq!(scans(b"\xFF"), 0);
     }
 }
