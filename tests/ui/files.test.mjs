@@ -25,6 +25,9 @@ test('several files at once: thumbnails, what the model sees, removal; the reque
   await it.add(clip);
   await it.say('And this?');
   assert.match(it.mock.state.requests[1].messages[2].content[0].video_url.url, /^data:video\/mp4;base64,/);
+  await page.click('.answer >> nth=1 >> text=What the model saw');
+  const seen = (await page.locator('.answer >> nth=1 >> .seen li').allInnerTexts()).join('\n');
+  assert.equal(seen, 'a.png: png · 30×20 → 320×224 · 70 tokens\ntwo-pages.pdf: pdf · 140 tokens · pages 1, 2 of 2\nclip.mp4: mp4 h264 · 320×240 → 160×128 · 80 tokens · 2 frames: 0.0 s, 0.5 s');
   await it.close();
 });
 

@@ -105,7 +105,8 @@ async function chat(body, response, state) {
   response.writeHead(200, { 'content-type': 'text/event-stream' });
   const chunk = (delta, finish_reason = null, extra = {}) => response.write(`data: ${JSON.stringify({ id: 'chatcmpl-1', object: 'chat.completion.chunk', created: 1, model: body.model, choices: [{ index: 0, delta, finish_reason }], usage: null, ...extra })}\n\n`);
   const wait = (ms) => new Promise((done) => setTimeout(done, ms));
-  chunk({ role: 'assistant', content: '' });
+  const seen = body.vlgate?.explain_media && { vlgate: { media: seenOf(body) } };
+  chunk({ role: 'assistant', content: '' }, null, seen || {});
   for (const word of words(plan.reasoning ?? '')) chunk({ reasoning_content: word });
   for (const [index, call] of (plan.calls ?? []).entries()) {
     chunk({ tool_calls: [{ index, id: call.id, type: 'function', function: { name: call.name, arguments: '' } }] });
@@ -128,6 +129,15 @@ async function chat(body, response, state) {
   if (body.stream_options?.include_usage) chunk({}, null, { choices: [], usage });
   response.end('data: [DONE]\n\n');
 }
+
+/** What the model saw, as the server tells it. */
+const seenOf = (body) => body.messages.flatMap((m, i) => (Array.isArray(m.content) ? m.content : []).flatMap((p, j) => {
+  const param = `messages[${i}].content[${j}].${p.type}`;
+  if (p.type === 'image_url') return { param, type: 'image', format: 'png', size: [30, 20], size_seen: [320, 224], tokens: 70, cached: i > 0 };
+  if (p.type === 'video_url') return { param, type: 'video', format: 'mp4', codec: 'h264', size: [320, 240], size_seen: [160, 128], tokens: 80, frames: [{ index: 0, time: 0 }, { index: 12, time: 0.5 }], cached: false };
+  if (p.type === 'file') return { param, type: 'file', format: 'pdf', tokens: 140, pages: [{ page: 1 }, { page: 2 }], pages_total: 2, cached: false };
+  return [];
+}));
 
 let asked = 0;
 function metrics(state) {

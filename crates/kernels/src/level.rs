@@ -1,9 +1,9 @@
 //! Which instruction sets the kernels may use, found when the program runs.
 
-/// The instruction sets a kernel is compiled for, from the plainest to the widest.
+/// The instruction sets a kernel is compiled for; those of one architecture from the plainest to the widest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
-    /// Plain Rust over arrays of eight floats; what every other processor gets, aarch64 among them.
+    /// Plain Rust over arrays of eight floats; what every other processor gets.
     Scalar,
     /// AVX2, FMA and F16C, 256 bits.
     Avx2,
@@ -11,11 +11,21 @@ pub enum Level {
     Avx512,
     /// The same with VNNI's four-way 8-bit dot product.
     Avx512Vnni,
+    /// NEON, 128 bits: every aarch64 processor.
+    Neon,
+    /// The same with `dotprod`: four-way dot products of signed bytes.
+    NeonDot,
+    /// The same with `i8mm`: of unsigned with signed bytes, and products of small matrices of them.
+    NeonI8mm,
 }
 
+/// Every level there is, in the order of the type.
+const ALL: [Level; 7] =
+    [Level::Scalar, Level::Avx2, Level::Avx512, Level::Avx512Vnni, Level::Neon, Level::NeonDot, Level::NeonI8mm];
+
 impl Level {
-    /// The widest level this processor has. `VLGATE_KERNELS=scalar|avx2|avx512|avx512vnni` asks for a lower one; a level
-    /// the processor lacks, or an unknown name, is not obeyed.
+    /// The widest level this processor has. `VLGATE_KERNELS=scalar|avx2|avx512|avx512vnni|neon|neondot|neoni8mm` asks for a
+    /// lower one; a level the processor lacks, or an unknown name, is not obeyed.
     pub fn detect() -> Self {
         let supported = Self::all_supported();
         let best = supported.last().copied().unwrap_or(Level::Scalar);
@@ -27,7 +37,7 @@ impl Level {
 
     /// Every level this processor has, plainest first. Tests run each kernel at each of them.
     pub fn all_supported() -> Vec<Self> {
-        [Level::Scalar, Level::Avx2, Level::Avx512, Level::Avx512Vnni].into_iter().filter(|l| l.supported()).collect()
+        ALL.into_iter().filter(|l| l.supported()).collect()
     }
 
     /// The name in logs and in `VLGATE_KERNELS`.
@@ -37,13 +47,16 @@ impl Level {
             Level::Avx2 => "avx2",
             Level::Avx512 => "avx512",
             Level::Avx512Vnni => "avx512vnni",
+            Level::Neon => "neon",
+            Level::NeonDot => "neondot",
+            Level::NeonI8mm => "neoni8mm",
         }
     }
 
     /// Rows in a microtile of floats: as many accumulators as there are registers for. A power of two.
     pub(crate) fn rows(self) -> usize {
         match self {
-            Level::Scalar | Level::Avx2 => 4,
+            Level::Scalar | Level::Avx2 | Level::Neon | Level::NeonDot | Level::NeonI8mm => 4,
             Level::Avx512 | Level::Avx512Vnni => 8,
         }
     }
@@ -51,8 +64,8 @@ impl Level {
     /// The same for integers, where the products of AVX2 take two registers each.
     pub(crate) fn rows_int(self) -> usize {
         match self {
-            Level::Scalar | Level::Avx2 | Level::Avx512 => 4,
             Level::Avx512Vnni => 8,
+            _ => 4,
         }
     }
 
@@ -71,12 +84,52 @@ impl Level {
             Level::Avx2 => avx2,
             Level::Avx512 => avx512,
             Level::Avx512Vnni => avx512 && is_x86_feature_detected!("avx512vnni"),
+            Level::Neon | Level::NeonDot | Level::NeonI8mm => false,
         }
     }
 
     /// Whether this processor has it.
-    #[cfg(not(all(target_arch = "x86_64", not(miri))))]
+    #[cfg(all(target_arch = "aarch64", not(miri)))]
+    pub fn supported(self) -> bool {
+        use std::arch::is_aarch64_feature_detected;
+        let neon = is_aarch64_feature_detected!("neon");
+        let dot = neon && is_aarch64_feature_detected!("dotprod");
+        match self {
+            Level::Scalar => true,
+            Level::Avx2 | Level::Avx512 | Level::Avx512Vnni => false,
+            Level::Neon => neon,
+            Level::NeonDot => dot,
+            Level::NeonI8mm => dot && is_aarch64_feature_detected!("i8mm"),
+        }
+    }
+
+    /// Whether this processor has it.
+    #[cfg(not(all(any(target_arch = "x86_64", target_arch = "aarch64"), not(miri))))]
     pub fn supported(self) -> bool {
         self == Level::Scalar
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tests at every level test nothing where a level is not found: who knows the processor says what it has.
+    #[test]
+    fn the_levels_expected_are_found() {
+        let found: Vec<_> = Level::all_supported().into_iter().map(Level::name).collect();
+        assert_eq!(found.first(), Some(&"scalar"));
+        assert!(found.contains(&"neon") || !cfg!(target_arch = "aarch64") || cfg!(miri));
+        if let Ok(expected) = std::env::var("VLGATE_TEST_LEVELS") {
+            assert_eq!(found.join(","), expected);
+        }
+    }
+
+    #[test]
+    fn every_level_has_its_own_name_and_place() {
+        assert!(ALL.is_sorted());
+        let mut names = ALL.map(Level::name);
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
     }
 }

@@ -1,5 +1,6 @@
 //! Attention over the paged cache and within pictures, at every level, against f64.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::too_many_arguments, missing_docs)]
+#![allow(clippy::single_range_in_vec_init)]
 
 mod common;
 

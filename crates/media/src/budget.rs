@@ -74,6 +74,11 @@ impl Budget {
         tokio::time::timeout(self.wait, memory).await.ok().and_then(Result::ok).ok_or(MediaError::Busy)
     }
 
+    /// Bytes that are not taken.
+    pub fn free(&self) -> u64 {
+        self.memory.available_permits() as u64 * UNIT
+    }
+
     fn units(&self, bytes: u64) -> u32 {
         u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX).clamp(1, self.units)
     }

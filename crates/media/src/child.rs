@@ -39,6 +39,14 @@ const COMPLAINTS: u64 = 8 << 10;
 /// # Errors
 /// [`MediaError::Busy`] when no process can be had.
 pub fn start(program: &Path, arguments: &[OsString], limits: Limits) -> Result<Child, MediaError> {
+    start_with(program, arguments, Stdio::null(), limits)
+}
+
+/// The same with an input.
+///
+/// # Errors
+/// As [`start`].
+pub fn start_with(program: &Path, arguments: &[OsString], input: Stdio, limits: Limits) -> Result<Child, MediaError> {
     let mut command = Command::new(program);
     command
         .args(arguments)
@@ -48,7 +56,7 @@ pub fn start(program: &Path, arguments: &[OsString], limits: Limits) -> Result<C
         )
         .env("LC_ALL", "C.UTF-8")
         .current_dir(std::env::temp_dir())
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
@@ -91,7 +99,14 @@ pub async fn run(
     most: usize,
     deadline: Instant,
 ) -> Result<Done, MediaError> {
-    let mut child = start(program, arguments, limits)?;
+    finish(start(program, arguments, limits)?, most, deadline).await
+}
+
+/// Sees a child to its end, as [`run`] does.
+///
+/// # Errors
+/// [`MediaError::TooSlow`].
+pub async fn finish(mut child: Child, most: usize, deadline: Instant) -> Result<Done, MediaError> {
     let (out, err) = (child.stdout.take(), child.stderr.take());
     let work = async {
         let (out, complaints) = tokio::join!(read(out, most as u64 + 1), complaints(err));

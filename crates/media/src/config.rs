@@ -1,6 +1,6 @@
 //! The limits that stand between strangers' bytes and this process (DESIGN section 6).
 
-use std::{ffi::OsString, time::Duration};
+use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// Limits of the media pipeline.
 #[derive(Debug, Clone)]
@@ -22,16 +22,30 @@ pub struct MediaConfig {
     /// Hosts that may be fetched from although their address is private or their port unusual: `host:port`, an
     /// address, or a CIDR. Empty by default.
     pub allow_private_hosts: Vec<String>,
+    /// Domains (with their subdomains) that are fetched from, and no others; empty means all that are public.
+    pub allow_hosts: Vec<String>,
     /// Domains (with their subdomains) that are never fetched from.
     pub deny_hosts: Vec<String>,
+    /// Folders whose files `file://` URLs may name. Empty by default: none.
+    pub folders: Vec<PathBuf>,
     /// Bytes that all decoders together may hold.
     pub decode_memory: usize,
     /// Pictures that are decoded at once; 0 means one per core.
     pub decoders: usize,
     /// How long a picture waits for that memory and for a decoder.
     pub decode_wait: Duration,
+    /// How long decoding one picture may take.
+    pub decode_timeout: Duration,
     /// Bytes of resized pictures that are kept.
     pub cache_bytes: u64,
+    /// Bytes of fetched bodies that are kept, as far as their servers allow it.
+    pub fetched_bytes: u64,
+    /// Bytes of encoded pictures that are kept under the names (`uuid`) which clients gave them.
+    pub named_bytes: u64,
+    /// Bytes of one SVG.
+    pub svg_bytes: usize,
+    /// Processor and wall time that drawing one SVG may take.
+    pub svg_timeout: Duration,
     /// Encoded bytes of one clip.
     pub video_bytes: usize,
     /// Frames that the model sees of one clip.
@@ -69,11 +83,18 @@ impl Default for MediaConfig {
             fetches: 32,
             fetches_per_host: 8,
             allow_private_hosts: Vec::new(),
+            allow_hosts: Vec::new(),
             deny_hosts: Vec::new(),
+            folders: Vec::new(),
             decode_memory: 1 << 30,
             decoders: 0,
             decode_wait: Duration::from_secs(10),
+            decode_timeout: Duration::from_secs(60),
             cache_bytes: 64 << 20,
+            fetched_bytes: 64 << 20,
+            named_bytes: 64 << 20,
+            svg_bytes: 4 << 20,
+            svg_timeout: Duration::from_secs(10),
             video_bytes: 256 << 20,
             video_frames: 768,
             video_pixels: 8192 * 4352,

@@ -7,7 +7,7 @@ use std::{
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, metadata::Orientation};
 
-use crate::{MediaError, foreign::foreign};
+use crate::{MediaError, colour::to_srgb, foreign::foreign, icon, jpeg};
 
 /// What the header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,12 +52,13 @@ pub fn header(bytes: &[u8], pixels: u64) -> Result<Header, MediaError> {
         ) => format,
         _ => return Err(foreign(bytes)),
     };
+    let (bytes, inner) = inside(bytes, format);
     // The PNG decoder gives up on such sides in words of its own.
     if let Some((width, height)) = png_sides(bytes).filter(|(w, h)| u64::from(*w) * u64::from(*h) > pixels) {
         return Err(MediaError::TooManyPixels { width, height, limit: pixels });
     }
     let read = || {
-        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+        let mut reader = ImageReader::with_format(Cursor::new(bytes), inner);
         reader.limits(limits(HEADER_BYTES));
         let decoder = reader.into_decoder().map_err(|_| MediaError::Damaged)?;
         let (width, height) = decoder.dimensions();
@@ -71,7 +72,18 @@ pub fn header(bytes: &[u8], pixels: u64) -> Result<Header, MediaError> {
     if u64::from(width) * u64::from(height) > pixels {
         return Err(MediaError::TooManyPixels { width, height, limit: pixels });
     }
+    if format == ImageFormat::Jpeg {
+        jpeg::plausible(bytes, width, height)?;
+    }
     Ok(header)
+}
+
+/// What is decoded: an icon's PNG, or all.
+fn inside(bytes: &[u8], format: ImageFormat) -> (&[u8], ImageFormat) {
+    match icon::png(bytes) {
+        Some(png) if format == ImageFormat::Ico => (png, ImageFormat::Png),
+        _ => (bytes, format),
+    }
 }
 
 /// A format's name for clients.
@@ -96,23 +108,24 @@ fn png_sides(bytes: &[u8]) -> Option<(u32, u32)> {
     Some((u32::from_be_bytes(width.try_into().ok()?), u32::from_be_bytes(height.try_into().ok()?)))
 }
 
-/// The whole picture (the first frame of an animation), EXIF orientation applied, alpha composited on white.
+/// The whole picture (the first frame of an animation, the first page), EXIF orientation applied, in sRGB, alpha composited
+/// on white. A decoder may panic: callers catch it.
 ///
 /// # Errors
 /// [`MediaError::Damaged`].
 pub fn decode(bytes: &[u8], header: Header) -> Result<RgbImage, MediaError> {
-    caught(|| {
-        let mut reader = ImageReader::with_format(Cursor::new(bytes), header.format);
-        reader.limits(limits(header.memory().max(HEADER_BYTES)));
-        let mut decoder = reader.into_decoder().map_err(|_| MediaError::Damaged)?;
-        if decoder.dimensions() != (header.width, header.height) {
-            return Err(MediaError::Damaged);
-        }
-        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-        let mut picture = DynamicImage::from_decoder(decoder).map_err(|_| MediaError::Damaged)?;
-        picture.apply_orientation(orientation);
-        Ok(opaque(picture))
-    })
+    let (bytes, format) = inside(bytes, header.format);
+    let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+    reader.limits(limits(header.memory().max(HEADER_BYTES)));
+    let mut decoder = reader.into_decoder().map_err(|_| MediaError::Damaged)?;
+    if decoder.dimensions() != (header.width, header.height) {
+        return Err(MediaError::Damaged);
+    }
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let icc = decoder.icc_profile().ok().flatten();
+    let mut picture = DynamicImage::from_decoder(decoder).map_err(|_| MediaError::Damaged)?;
+    picture.apply_orientation(orientation);
+    Ok(opaque(to_srgb(picture, icc.as_deref())))
 }
 
 /// What a decoder may always allocate: tables, metadata, rows.

@@ -59,6 +59,8 @@ pub enum MediaError {
     TooMuchText(usize),
     /// Reading it took longer than it may.
     TooSlow,
+    /// A name (`uuid`) under which nothing is kept, and nothing was sent.
+    UnknownName,
     /// A program that reads it is not installed here.
     NotInstalled {
         /// The program.
@@ -113,6 +115,7 @@ impl MediaError {
             Self::Format => format!("invalid_{noun}_format"),
             Self::UnsupportedFormat(_) | Self::NotInstalled { .. } => format!("unsupported_{noun}_media_type"),
             Self::Damaged | Self::TooSlow => format!("{noun}_parse_error"),
+            Self::UnknownName => "unknown_uuid".to_owned(),
             Self::Busy => "server_is_overloaded".to_owned(),
             Self::Of(..) | Self::Config(_) => "server_error".to_owned(),
         }
@@ -176,6 +179,9 @@ impl fmt::Display for MediaError {
             Self::Encrypted => f.write_str("The file is encrypted. Please remove its password."),
             Self::TooMuchText(limit) => {
                 write!(f, "The file's text is too long: at most {limit} characters are accepted.")
+            }
+            Self::UnknownName => {
+                f.write_str("Nothing is kept under this 'uuid' (any more). Please send the part again, with its media.")
             }
             Self::TooSlow => write!(f, "The {noun} could not be decoded in the time that it may take."),
             Self::NotInstalled { program, package } => write!(

@@ -7,6 +7,7 @@ use std::{
 };
 
 use futures::StreamExt;
+use http::HeaderMap;
 use reqwest::{
     Client, StatusCode,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -16,7 +17,13 @@ use reqwest::{
 use tokio::sync::Semaphore;
 use url::Url;
 
-use crate::{MediaConfig, MediaError, Medium, guard::Guard};
+use crate::{
+    MediaConfig, MediaError, Medium,
+    counts::{Counters, count},
+    fetched::{Fetched, Known},
+    guard::Guard,
+    names::{Names, System},
+};
 
 /// Where a body goes, piece by piece; what it cannot take is a server that lacks room.
 pub type Sink<'a> = &'a mut (dyn FnMut(&[u8]) -> std::io::Result<()> + Send);
@@ -50,16 +57,36 @@ pub struct Fetcher {
     hosts: Mutex<HashMap<String, Weak<Semaphore>>>,
     /// The gate of all fetches: what they hold in memory is bounded.
     all: Semaphore,
+    names: Arc<dyn Names>,
+    fetched: Fetched,
+    counters: Arc<Counters>,
 }
+
+/// Bytes that a body which may be kept has at most; what is larger (clips) goes through.
+const KEPT: usize = 32 << 20;
 
 impl Fetcher {
     /// A fetcher with no connection open.
     ///
     /// # Errors
     /// As [`Guard::new`].
-    pub fn new(config: &MediaConfig) -> Result<Self, MediaError> {
-        let all = Semaphore::new(config.fetches.max(1));
-        Ok(Self { config: config.clone(), guard: Guard::new(config)?, hosts: Mutex::default(), all })
+    pub fn new(config: &MediaConfig, counters: Arc<Counters>) -> Result<Self, MediaError> {
+        Ok(Self {
+            config: config.clone(),
+            guard: Guard::new(config)?,
+            hosts: Mutex::default(),
+            all: Semaphore::new(config.fetches.max(1)),
+            names: Arc::new(System),
+            fetched: Fetched::new(config.fetched_bytes),
+            counters,
+        })
+    }
+
+    /// The same with other names, for tests.
+    #[cfg(test)]
+    pub(crate) fn with_names(mut self, names: Arc<dyn Names>) -> Self {
+        self.names = names;
+        self
     }
 
     /// The body at `url`, at most `limit` bytes of it.
@@ -96,9 +123,28 @@ impl Fetcher {
         let _all = self.all.acquire().await.map_err(|_| MediaError::Busy)?;
         for _ in 0..=self.config.redirects {
             self.guard.url(&url)?;
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, header::HeaderValue::from_static(wanted.medium.accept()));
+            let known = self.fetched.find(&url, &headers);
+            if let Known::Fresh(kept) = &known
+                && kept.body.len() <= wanted.limit
+            {
+                count(&self.counters.fetch_hits);
+                return sink(&kept.body).map_err(|_| MediaError::Busy);
+            }
+            if let Known::Stale(_, asking) = &known {
+                headers.clone_from(asking);
+            }
             let gate = self.gate(url.host_str().unwrap_or_default());
             let _permit = gate.acquire().await.map_err(|_| MediaError::Busy)?;
-            let response = self.request(&url, wanted).await?;
+            let response = self.request(&url, headers.clone(), shown).await?;
+            if let (StatusCode::NOT_MODIFIED, Known::Stale(kept, _)) = (response.status(), &known) {
+                if kept.body.len() > wanted.limit || !self.fetched.confirm(&url, &headers, kept, response.headers()) {
+                    return Err(MediaError::Download(shown.to_owned()));
+                }
+                count(&self.counters.confirmed);
+                return sink(&kept.body).map_err(|_| MediaError::Busy);
+            }
             if response.status().is_redirection() {
                 let target = response.headers().get(header::LOCATION).and_then(|l| l.to_str().ok());
                 let target = target.ok_or_else(|| MediaError::Download(shown.to_owned()))?;
@@ -108,19 +154,28 @@ impl Fetcher {
             if response.status() != StatusCode::OK {
                 return Err(MediaError::Download(shown.to_owned()));
             }
-            return body(response, wanted, sink).await;
+            let policy =
+                Fetched::policy(&url, &headers, response.headers()).filter(|_| wanted.limit <= self.kept_at_most());
+            let Some(policy) = policy else { return body(response, wanted, sink).await };
+            let mut whole = Vec::new();
+            let mut both = |chunk: &[u8]| {
+                whole.extend_from_slice(chunk);
+                sink(chunk)
+            };
+            body(response, wanted, &mut both).await?;
+            self.fetched.keep(&url, policy, whole);
+            return Ok(());
         }
         Err(MediaError::Download(shown.to_owned()))
     }
 
     /// One request, to an address that was checked; the client is made for it, so that nothing is resolved again.
-    async fn request(&self, url: &Url, wanted: Wanted<'_>) -> Result<reqwest::Response, MediaError> {
-        let shown = wanted.shown;
+    async fn request(&self, url: &Url, headers: HeaderMap, shown: &str) -> Result<reqwest::Response, MediaError> {
         let failed = || MediaError::Download(shown.to_owned());
         let host = url.host_str().unwrap_or_default();
         let port = url.port_or_known_default().unwrap_or(80);
         let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let addresses: Vec<SocketAddr> = tokio::net::lookup_host((bare, port)).await.map_err(|_| failed())?.collect();
+        let addresses = self.names.look_up(bare, port).await.map_err(|_| failed())?;
         if addresses.is_empty() {
             return Err(failed());
         }
@@ -136,12 +191,18 @@ impl Fetcher {
             .user_agent(concat!("vlgate/", env!("CARGO_PKG_VERSION")))
             .build()
             .map_err(|_| failed())?;
+        count(&self.counters.fetches);
         client
             .get(url.clone())
-            .header(header::ACCEPT, wanted.medium.accept())
+            .headers(headers)
             .send()
             .await
             .map_err(|e| if e.is_timeout() { MediaError::Timeout(shown.to_owned()) } else { failed() })
+    }
+
+    /// A body that is kept is held twice while it comes in.
+    fn kept_at_most(&self) -> usize {
+        usize::try_from(self.config.fetched_bytes).unwrap_or(usize::MAX).min(KEPT.max(self.config.image_bytes))
     }
 
     /// The host's gate; gates that nobody holds are forgotten.

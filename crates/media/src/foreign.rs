@@ -12,10 +12,7 @@ pub fn foreign(bytes: &[u8]) -> MediaError {
             _ => "MP4 video",
         });
     }
-    let text = String::from_utf8_lossy(head);
-    let start = text.trim_start_matches('\u{FEFF}').trim_start();
-    let markup = start.starts_with("<?xml") || start.starts_with("<!--") || start.starts_with("<!DOCTYPE svg");
-    if start.starts_with("<svg") || (markup && text.contains("<svg")) {
+    if is_svg(bytes) {
         return MediaError::UnsupportedFormat("SVG");
     }
     let magics: [(&[u8], &'static str); 6] = [
@@ -28,6 +25,14 @@ pub fn foreign(bytes: &[u8]) -> MediaError {
     ];
     let known = magics.iter().find(|(magic, _)| bytes.starts_with(magic));
     known.map_or(MediaError::Format, |(_, name)| MediaError::UnsupportedFormat(name))
+}
+
+/// Whether it begins as an SVG does.
+pub fn is_svg(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes.get(..1024.min(bytes.len())).unwrap_or_default());
+    let start = text.trim_start_matches('\u{FEFF}').trim_start();
+    let markup = start.starts_with("<?xml") || start.starts_with("<!--") || start.starts_with("<!DOCTYPE svg");
+    start.starts_with("<svg") || (markup && text.contains("<svg"))
 }
 
 #[cfg(test)]

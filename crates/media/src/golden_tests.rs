@@ -63,7 +63,7 @@ fn the_engines_fixtures_are_resized_alike() {
 
 #[test]
 fn decoded_pictures_are_pillows_own() {
-    let mut seen = 0;
+    let (mut seen, mut wrong) = (0, Vec::new());
     for entry in fs::read_dir(folder("decode")).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -78,8 +78,24 @@ fn decoded_pictures_are_pillows_own() {
         println!("{name}: max {most}, mean {mean:.3}");
         // JPEG decoders may differ in chroma upsampling and in the inverse transform's rounding.
         let (at_most, on_average) = if name.ends_with("jpg") { (24, 2.0) } else { (1, 0.5) };
-        assert!(most <= at_most && mean <= on_average, "{name}: max {most}, mean {mean}");
+        if most > at_most || mean > on_average {
+            wrong.push(format!("{name}: max {most}, mean {mean}"));
+        }
         seen += 1;
     }
-    assert!(seen > 15);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(seen > 45, "{seen}");
+}
+
+/// What is there is shown and what is missing is flat, as Pillow has it under `LOAD_TRUNCATED_IMAGES`.
+#[test]
+fn a_jpeg_without_its_tail_is_shown_as_far_as_it_goes() {
+    let (whole, cut) = (read(folder("tail/whole.jpg")), read(folder("tail/cut.jpg")));
+    assert_eq!(whole.dimensions(), cut.dimensions());
+    let row = 160 * 3;
+    let top = row * 96;
+    assert_eq!(difference(&whole.as_raw()[..top], &cut.as_raw()[..top]).0, 0);
+    let last = &cut.as_raw()[row * 239..];
+    println!("{:?}", &last[..6]);
+    assert!(last.chunks_exact(3).all(|p| p == &last[..3]), "{:?}", &last[..30]);
 }

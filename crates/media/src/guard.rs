@@ -12,6 +12,7 @@ use crate::{MediaConfig, MediaError};
 pub struct Guard {
     nets: Vec<IpNet>,
     hosts: Vec<String>,
+    allow: Vec<String>,
     deny: Vec<String>,
 }
 
@@ -33,7 +34,8 @@ impl Guard {
                 return Err(MediaError::Config(format!("'{entry}' is neither host:port nor an address nor a CIDR")));
             }
         }
-        Ok(Self { nets, hosts, deny: config.deny_hosts.iter().map(|h| h.to_ascii_lowercase()).collect() })
+        let domains = |list: &[String]| list.iter().map(|h| h.trim_matches('.').to_ascii_lowercase()).collect();
+        Ok(Self { nets, hosts, allow: domains(&config.allow_hosts), deny: domains(&config.deny_hosts) })
     }
 
     /// Checks everything about a URL that needs no resolving.
@@ -48,11 +50,15 @@ impl Guard {
             return Err(MediaError::InvalidUrl("credentials in URLs are not accepted."));
         }
         let host = url.host_str().unwrap_or_default().trim_end_matches('.').to_ascii_lowercase();
-        if self.deny.iter().any(|d| host == *d || host.strip_suffix(d).is_some_and(|h| h.ends_with('.'))) {
+        let within = |d: &String| host == *d || host.strip_suffix(d).is_some_and(|h| h.ends_with('.'));
+        if self.deny.iter().any(within) {
             return Err(REFUSED);
         }
         if self.named(url) {
             return Ok(());
+        }
+        if !self.allow.is_empty() && !self.allow.iter().any(within) {
+            return Err(REFUSED);
         }
         let literal = match url.host() {
             Some(Host::Ipv4(a)) => Some(IpAddr::V4(a)),
@@ -176,6 +182,37 @@ mod tests {
         {
             assert!(verdict(&[], url), "{url}");
         }
+    }
+
+    #[test]
+    fn with_a_list_of_domains_only_those_are_fetched_from() {
+        let config = MediaConfig {
+            allow_hosts: vec!["Pictures.example".into(), ".cdn.example".into()],
+            deny_hosts: vec!["bad.pictures.example".into()],
+            allow_private_hosts: vec!["10.0.0.7:9000".into()],
+            ..MediaConfig::default()
+        };
+        let guard = Guard::new(&config).unwrap();
+        let verdict = |url: &str| guard.url(&Url::parse(url).unwrap()).is_ok();
+        for url in [
+            "http://pictures.example/",
+            "https://a.PICTURES.example./x",
+            "http://cdn.example/",
+            "http://10.0.0.7:9000/",
+        ] {
+            assert!(verdict(url), "{url}");
+        }
+        for url in [
+            "http://other.example/",
+            "http://notpictures.example/",
+            "http://bad.pictures.example/",
+            "http://8.8.8.8/",
+            "http://pictures.example.evil/",
+        ] {
+            assert!(!verdict(url), "{url}");
+        }
+        // Its name is on the list, its address must still be public.
+        assert!(guard.address(&Url::parse("http://pictures.example/").unwrap(), [127, 0, 0, 1].into()).is_err());
     }
 
     #[test]

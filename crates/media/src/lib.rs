@@ -5,30 +5,47 @@
 mod bicubic;
 mod budget;
 mod child;
+mod colour;
 mod config;
+mod counts;
 mod data_url;
 mod decode;
 mod document;
+#[doc(hidden)]
+pub mod entry;
 mod error;
 mod fetch;
+#[cfg(test)]
+mod fetch_tests;
+mod fetched;
+mod folders;
 mod foreign;
 #[cfg(test)]
 mod golden_tests;
 mod guard;
+mod icon;
+mod jpeg;
 mod medium;
+mod named;
+mod names;
 mod picture;
 mod ppm;
 mod resize;
 mod resolver;
+#[cfg(test)]
+mod resolver_tests;
 mod seen;
+mod svg;
 mod temp;
 mod tools;
 mod video;
 
 pub use config::MediaConfig;
+pub use counts::Counts;
 pub use document::{Block, Document, FileBytes, PageRange, Reading};
 pub use error::MediaError;
 pub use medium::Medium;
+pub use named::Name;
 pub use picture::{Clip, ContentHash, Picture, VideoSpec, VisionSpec};
 pub use resize::{Detail, Sizing, smart_resize};
 pub use resolver::{ImageSource, Resolver};

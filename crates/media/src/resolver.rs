@@ -1,6 +1,12 @@
 //! From a URL to bytes, and from an `image_url` to a [`Picture`]: fetch or decode the URL, decode the picture within a
 //! memory budget, resize it.
 
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use image::RgbImage;
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
@@ -9,9 +15,13 @@ use crate::{
     ContentHash, MediaConfig, MediaError, Medium, Picture, Resolved, Seen, Sizing, VisionSpec,
     bicubic::resize,
     budget::Budget,
+    counts::{Counters, Counts, count},
     data_url,
     decode::{self, Header},
     fetch::Fetcher,
+    folders::Folders,
+    foreign::is_svg,
+    named::{Name, Named},
     resize::smart_resize,
     temp::TempFile,
     tools::Tools,
@@ -20,9 +30,12 @@ use crate::{
 /// Where a picture comes from.
 #[derive(Debug, Clone, Copy)]
 pub struct ImageSource<'a> {
-    /// A `data:` or `http(s)` URL.
+    /// A `data:`, `http(s)` or (where folders are listed) `file:` URL.
     pub url: &'a str,
 }
+
+/// Bytes to pixels; a seam, so that a test can let it panic.
+pub type Decoder = fn(&[u8], Header) -> Result<RgbImage, MediaError>;
 
 /// A resized picture is known by the hash of its encoded bytes and its height and width (before the EXIF orientation).
 type Key = (ContentHash, u32, u32);
@@ -35,6 +48,12 @@ pub struct Resolver {
     fetcher: Fetcher,
     pub(crate) budget: Budget,
     resized: Cache<Key, Upright>,
+    named: Named,
+    /// Drawings, by the hash of what was drawn.
+    pub(crate) drawings: Named,
+    folders: Folders,
+    counters: Arc<Counters>,
+    decoder: Decoder,
 }
 
 /// A resized picture, and its width and height before, upright.
@@ -42,9 +61,16 @@ type Upright = (Picture, (u32, u32));
 
 /// A picture of which only the header was read.
 pub struct Encoded {
-    pub bytes: Vec<u8>,
+    pub bytes: Arc<Vec<u8>>,
     pub hash: ContentHash,
     pub header: Header,
+}
+
+impl Encoded {
+    pub fn read(bytes: Arc<Vec<u8>>, pixels: u64) -> Result<Self, MediaError> {
+        let header = decode::header(&bytes, pixels)?;
+        Ok(Self { hash: Sha256::digest(bytes.as_slice()).into(), header, bytes })
+    }
 }
 
 impl Resolver {
@@ -57,13 +83,39 @@ impl Resolver {
             .max_capacity(config.cache_bytes)
             .weigher(|_, (p, _): &Upright| u32::try_from(p.rgb.len()).unwrap_or(u32::MAX))
             .build();
+        let counters = Arc::<Counters>::default();
         Ok(Self {
             tools: Tools::find(config.tools.as_deref()),
-            fetcher: Fetcher::new(&config)?,
+            fetcher: Fetcher::new(&config, Arc::clone(&counters))?,
             budget: Budget::new(&config),
+            named: Named::new(config.named_bytes),
+            drawings: Named::new(config.cache_bytes / 4),
+            folders: Folders::new(&config.folders)?,
             config,
             resized,
+            counters,
+            decoder: decode::decode,
         })
+    }
+
+    /// The same with another decoder, for tests.
+    #[cfg(test)]
+    pub(crate) fn with_decoder(mut self, decoder: Decoder) -> Self {
+        self.decoder = decoder;
+        self
+    }
+
+    /// Bytes of the pictures that are kept.
+    #[cfg(test)]
+    pub(crate) fn kept_pixel_bytes(&self) -> u64 {
+        self.resized.run_pending_tasks();
+        self.resized.weighted_size()
+    }
+
+    /// What was done since the start.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counters.read(self.budget.free())
     }
 
     /// Bytes that one document may have.
@@ -90,7 +142,7 @@ impl Resolver {
         sizing: &Sizing,
     ) -> Result<Resolved<Picture>, MediaError> {
         let encoded = self.encoded(source.url.trim()).await?;
-        self.sized(encoded, spec, sizing).await
+        self.shown(encoded, spec, sizing).await
     }
 
     /// The same of a picture's encoded bytes, where they are here already.
@@ -103,12 +155,12 @@ impl Resolver {
         spec: &VisionSpec,
         sizing: &Sizing,
     ) -> Result<Resolved<Picture>, MediaError> {
-        let (limit, pixels) = (self.config.image_bytes, self.config.image_pixels);
+        let limit = self.config.image_bytes;
         if bytes.len() > limit {
             return Err(MediaError::FileTooLarge(limit >> 20));
         }
-        let encoded = blocking(move || encoded(bytes, pixels)).await?;
-        self.sized(encoded, spec, sizing).await
+        let encoded = self.read(Arc::new(bytes)).await?;
+        self.shown(encoded, spec, sizing).await
     }
 
     /// Bytes of one encoded picture, at the most.
@@ -117,7 +169,32 @@ impl Resolver {
         self.config.image_bytes
     }
 
-    async fn sized(
+    /// A picture that has a name: with a URL it is taken from there and kept under the name, without one it must be known.
+    ///
+    /// # Errors
+    /// [`MediaError::UnknownName`], and as [`Self::image`].
+    pub async fn named_image(
+        &self,
+        name: Name,
+        url: Option<&str>,
+        spec: &VisionSpec,
+        sizing: &Sizing,
+    ) -> Result<Resolved<Picture>, MediaError> {
+        let Some(url) = url else {
+            let bytes = self.named.get(name).ok_or(MediaError::UnknownName)?;
+            let pixels = self.config.image_pixels;
+            // A drawing is kept as it was drawn.
+            let encoded = blocking(move || Encoded::read(bytes, pixels)).await?;
+            return self.shown(encoded, spec, sizing).await;
+        };
+        let encoded = self.encoded(url.trim()).await?;
+        let bytes = Arc::clone(&encoded.bytes);
+        let shown = self.shown(encoded, spec, sizing).await?;
+        self.named.keep(name, bytes);
+        Ok(shown)
+    }
+
+    async fn shown(
         &self,
         encoded: Encoded,
         spec: &VisionSpec,
@@ -137,37 +214,54 @@ impl Resolver {
             Resolved { what: picture, seen }
         };
         if let Some(hit) = self.resized.get(&key) {
+            count(&self.counters.pixel_hits);
             return Ok(told(hit, true));
         }
         // What resizing holds: the result twice (its bytes become an `Arc`) and the pass between.
         let between = u64::from(height.max(width)) * u64::from(rows.max(columns));
         let target = 3 * (2 * u64::from(rows) * u64::from(columns) + between);
-        let permit = self.budget.wait(encoded.header.memory() + target).await?;
-        let cache = self.resized.clone();
-        blocking(move || {
+        let permit =
+            self.budget.wait(encoded.header.memory() + target).await.inspect_err(|_| count(&self.counters.busy))?;
+        let (cache, counters, decoder) = (self.resized.clone(), Arc::clone(&self.counters), self.decoder);
+        let work = blocking(move || {
             let _permit = permit;
             if let Some(hit) = cache.get(&key) {
+                count(&counters.pixel_hits);
                 return Ok(told(hit, true));
             }
-            let upright = decode::decode(&encoded.bytes, encoded.header)?;
+            count(&counters.decodes);
+            let upright = catch_unwind(AssertUnwindSafe(|| decoder(&encoded.bytes, encoded.header)));
+            let upright = upright.unwrap_or_else(|_| {
+                count(&counters.panics);
+                Err(MediaError::Damaged)
+            })?;
             drop(encoded);
             let before = upright.dimensions();
             let (height, width) = smart_resize(upright.height(), upright.width(), factor, min, max)?;
             let picture = Picture::new(width, height, resize(upright, height, width));
             cache.insert(key, (picture.clone(), before));
             Ok(told((picture, before), false))
-        })
-        .await
+        });
+        // The decoder goes on to its end, and holds its share of the budget until then.
+        tokio::time::timeout(self.config.decode_timeout, work).await.unwrap_or(Err(MediaError::TooSlow))
     }
 
     /// The bytes behind a URL, hashed, with what their header says.
     pub(crate) async fn encoded(&self, url: &str) -> Result<Encoded, MediaError> {
-        let (limit, pixels) = (self.config.image_bytes, self.config.image_pixels);
-        let bytes = self.bytes(url, Medium::Image, limit).await?;
-        blocking(move || encoded(bytes, pixels)).await
+        let limit = self.config.image_bytes;
+        let bytes = Arc::new(self.bytes(url, Medium::Image, limit).await?);
+        self.read(bytes).await
     }
 
-    /// The bytes behind a `data:` or `http(s)` URL, at most `limit`.
+    async fn read(&self, bytes: Arc<Vec<u8>>) -> Result<Encoded, MediaError> {
+        if is_svg(&bytes) {
+            return self.drawn(bytes).await;
+        }
+        let pixels = self.config.image_pixels;
+        blocking(move || Encoded::read(bytes, pixels)).await
+    }
+
+    /// The bytes behind a `data:`, `http(s)` or `file:` URL, at most `limit`.
     ///
     /// # Errors
     /// [`MediaError`] of this medium.
@@ -178,9 +272,19 @@ impl Resolver {
                 let rest = rest.to_owned();
                 blocking(move || data_url::decode(&rest, limit)).await
             }
+            None if self.is_file(url) => {
+                let (folders, url) = (self.folders.clone(), url.to_owned());
+                blocking(move || folders.read(&url, limit)).await
+            }
             None => self.fetcher.get(url, medium, limit).await,
         };
         bytes.map_err(|e| e.of(medium))
+    }
+
+    /// Whether it names a file; where no folder is listed, the guard refuses it as any other scheme.
+    fn is_file(&self, url: &str) -> bool {
+        let file = url.get(..5).is_some_and(|scheme| scheme.eq_ignore_ascii_case("file:"));
+        file && !self.folders.is_empty()
     }
 
     /// The same in a file, and its first bytes.
@@ -191,7 +295,7 @@ impl Resolver {
         limit: usize,
     ) -> Result<(TempFile, Vec<u8>), MediaError> {
         let head = |bytes: &[u8]| bytes.get(..HEAD.min(bytes.len())).unwrap_or_default().to_vec();
-        if data(url).is_some() {
+        if data(url).is_some() || self.is_file(url) {
             let bytes = self.bytes(url, medium, limit).await?;
             return blocking(move || Ok((kept(&bytes)?, head(&bytes)))).await;
         }
@@ -203,11 +307,6 @@ impl Resolver {
         self.fetcher.get_into(url, medium, limit, &mut sink).await?;
         Ok((file, first))
     }
-}
-
-fn encoded(bytes: Vec<u8>, pixels: u64) -> Result<Encoded, MediaError> {
-    let header = decode::header(&bytes, pixels)?;
-    Ok(Encoded { hash: Sha256::digest(&bytes).into(), header, bytes })
 }
 
 /// First bytes that say what a file is.

@@ -48,6 +48,8 @@ pub struct Tools {
     pub pdftotext: Tool,
     /// Draws them.
     pub pdftoppm: Tool,
+    /// Draws SVG.
+    pub rsvg: Tool,
 }
 
 impl Tools {
@@ -63,6 +65,7 @@ impl Tools {
             pdfinfo: find("pdfinfo", "poppler-utils"),
             pdftotext: find("pdftotext", "poppler-utils"),
             pdftoppm: find("pdftoppm", "poppler-utils"),
+            rsvg: find("rsvg-convert", "librsvg2-bin"),
         }
     }
 
@@ -70,6 +73,12 @@ impl Tools {
     #[must_use]
     pub const fn video(&self) -> bool {
         self.ffmpeg.path.is_some() && self.ffprobe.path.is_some()
+    }
+
+    /// Whether SVG is drawn.
+    #[must_use]
+    pub const fn svg(&self) -> bool {
+        self.rsvg.path.is_some()
     }
 
     /// Whether PDFs are read.

@@ -163,7 +163,7 @@ async fn not_pictures() {
         (b"<!DOCTYPE html><html>", "invalid_image_format"),
         (&[0xFF; 4000], "invalid_image_format"),
         (b"PK\x03\x04", "invalid_image_format"),
-        (svg, "unsupported_image_media_type"),
+        (svg, "image_parse_error"),
         (b"\0\0\0\x1cftypheic\0\0\0\0mif1", "unsupported_image_media_type"),
         (b"\0\0\0\x1cftypavif\0\0\0\0mif1", "unsupported_image_media_type"),
     ];

@@ -32,7 +32,8 @@ pub async fn ready(state: web::Data<State>) -> HttpResponse {
 #[utoipa::path(get, path = "/metrics", tag = "operation", responses((status = 200, description = "The numbers.", body = String, content_type = "text/plain")))]
 pub async fn metrics(state: web::Data<State>) -> HttpResponse {
     let load = state.engine.load();
-    let rows: [(&str, &str, u64); 9] = [
+    let media = state.resolver.counts();
+    let rows: [(&str, &str, u64); 17] = [
         ("vlgate_ready", "gauge", u64::from(load.ready)),
         ("vlgate_requests_running", "gauge", load.running.into()),
         ("vlgate_requests_waiting", "gauge", load.waiting.into()),
@@ -41,6 +42,14 @@ pub async fn metrics(state: web::Data<State>) -> HttpResponse {
         ("vlgate_generated_tokens_total", "counter", load.generated_tokens),
         ("vlgate_prefix_hit_tokens_total", "counter", load.prefix_hit_tokens),
         ("vlgate_embedding_hits_total", "counter", load.embedding_hits),
+        ("vlgate_media_fetches_total", "counter", media.fetches),
+        ("vlgate_media_fetch_hits_total", "counter", media.fetch_hits),
+        ("vlgate_media_fetch_confirmed_total", "counter", media.confirmed),
+        ("vlgate_media_decodes_total", "counter", media.decodes),
+        ("vlgate_media_pixel_hits_total", "counter", media.pixel_hits),
+        ("vlgate_media_decoder_panics_total", "counter", media.panics),
+        ("vlgate_media_busy_total", "counter", media.busy),
+        ("vlgate_media_memory_free_bytes", "gauge", media.memory_free),
         ("vlgate_request_body_bytes", "gauge", state.bodies.load(Ordering::Relaxed) as u64),
     ];
     let mut text = String::new();

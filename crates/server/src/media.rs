@@ -6,8 +6,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::OwnedSemaphorePermit;
 use vlgate_engine::{ModelCard, Part};
 use vlgate_media::{
-    Block, FileBytes, ImageSource, MediaError, Medium, PageRange, Picture, Reading, Resolved, Sampling, Seen, Sizing,
-    VisionSpec,
+    Block, FileBytes, ImageSource, MediaError, Medium, Name, PageRange, Picture, Reading, Resolved, Sampling, Seen,
+    Sizing, VisionSpec,
 };
 use vlgate_openai::{
     ApiError,
@@ -31,8 +31,8 @@ pub struct Item<'a> {
 /// What is wanted of a part.
 #[derive(Debug)]
 pub enum Wish<'a> {
-    /// A picture; `field` is where in the part its URL or the file's id is: `.url`.
-    Image { origin: Origin<'a>, field: &'static str, sizing: Sizing },
+    /// A picture, under a name of the client's own (`uuid`), or both; `field` is where in the part its URL or the file's id is: `.url`.
+    Image { origin: Option<Origin<'a>>, field: &'static str, uuid: Option<&'a str>, sizing: Sizing },
     /// A clip behind a URL.
     Video { url: &'a str, sampling: Sampling },
     /// A clip of frames, each behind a URL.
@@ -69,7 +69,7 @@ pub struct Taken {
     pub note: MediaNote,
 }
 
-/// All of them, in order.
+/// All of them, in order. `owner` tells callers apart: names of parts are theirs.
 ///
 /// # Errors
 /// The first that cannot be taken, with its path.
@@ -127,19 +127,18 @@ async fn one(state: &State, owner: &Owner, card: &ModelCard, item: Item<'_>) -> 
     let resolver = &state.resolver;
     let spec = card.vision.unwrap_or(VisionSpec::QWEN3_VL);
     let (parts, seen) = match wish {
-        Wish::Image { origin, field, sizing } => {
+        Wish::Image { origin, field, uuid, sizing } => {
             let at = format!("{path}{field}");
-            let got = match origin {
-                Origin::Url(url) => resolver.image(ImageSource { url: &url }, &spec, &sizing).await,
-                Origin::File(id) => {
-                    let file = files::resolve(state, owner, id, resolver.image_limit() as u64, &at).await?;
-                    if !file.mime.starts_with("image/") {
-                        let message = format!("The file '{}' is no image: its type is '{}'.", file.name, file.mime);
-                        return Err(ApiError::new(400, "invalid_request_error", "unsupported_content", message).at(at));
-                    }
-                    let (bytes, _memory) = file.into_bytes();
+            let name = uuid.map(|uuid| Name::new(owner.as_str(), uuid));
+            let got = match (origin, name) {
+                (Some(Origin::Url(url)), None) => resolver.image(ImageSource { url: &url }, &spec, &sizing).await,
+                (Some(Origin::Url(url)), Some(name)) => resolver.named_image(name, Some(&url), &spec, &sizing).await,
+                (Some(Origin::File(id)), _) => {
+                    let bytes = uploaded_picture(state, owner, id, &at).await?;
                     resolver.image_bytes(bytes, &spec, &sizing).await
                 }
+                (None, Some(name)) => resolver.named_image(name, None, &spec, &sizing).await,
+                (None, None) => Err(MediaError::UnknownName),
             };
             picture(got.map_err(|e| reply::media(&e, at))?)
         }
@@ -174,6 +173,15 @@ async fn one(state: &State, owner: &Owner, card: &ModelCard, item: Item<'_>) -> 
         }
     };
     Ok(Taken { parts, note: note(path, seen) })
+}
+
+async fn uploaded_picture(state: &State, owner: &Owner, id: &str, at: &str) -> Result<Vec<u8>, ApiError> {
+    let file = files::resolve(state, owner, id, state.resolver.image_limit() as u64, at).await?;
+    if !file.mime.starts_with("image/") {
+        let message = format!("The file '{}' is no image: its type is '{}'.", file.name, file.mime);
+        return Err(ApiError::new(400, "invalid_request_error", "unsupported_content", message).at(at));
+    }
+    Ok(file.into_bytes().0)
 }
 
 fn picture(got: Resolved<Picture>) -> (Vec<Part>, Seen) {

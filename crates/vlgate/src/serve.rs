@@ -91,6 +91,21 @@ fn media_config(settings: &Settings) -> MediaConfig {
     let time = Duration::from_secs(media.read_seconds.max(1));
     MediaConfig {
         allow_private_hosts: media.allow_hosts.clone(),
+        allow_hosts: media.allow_domains.clone(),
+        deny_hosts: media.deny_domains.clone(),
+        folders: media.file_folders.clone(),
+        image_bytes: media.image_bytes,
+        image_pixels: media.image_pixels,
+        fetches: media.fetches,
+        fetches_per_host: media.fetches_per_host,
+        fetch_timeout: Duration::from_secs(media.fetch_seconds.max(1)),
+        decode_memory: media.decode_memory_mib << 20,
+        decode_wait: Duration::from_secs(media.decode_wait_seconds),
+        decode_timeout: Duration::from_secs(media.decode_seconds.max(1)),
+        decoders: media.decoders,
+        cache_bytes: media.pixel_cache_mib << 20,
+        fetched_bytes: media.fetch_cache_mib << 20,
+        named_bytes: media.named_cache_mib << 20,
         video_bytes: media.video_bytes,
         video_frames: limits.frames_per_video.max(1),
         document_bytes: media.document_bytes,
@@ -108,6 +123,9 @@ fn media_config(settings: &Settings) -> MediaConfig {
 fn say_what_is_missing(resolver: &Resolver) {
     if !resolver.tools().video() {
         tracing::warn!("ffmpeg and ffprobe were not found: clips are refused (Debian, Ubuntu: apt-get install ffmpeg)");
+    }
+    if !resolver.tools().svg() {
+        tracing::warn!("rsvg-convert was not found: SVG is refused (Debian, Ubuntu: apt-get install librsvg2-bin)");
     }
     if !resolver.tools().pdf() {
         tracing::warn!(
@@ -160,6 +178,12 @@ mod tests {
         settings.media.read_seconds = 11;
         settings.media.child_memory_mib = 12;
         settings.media.tools = "/opt".into();
+        settings.media.allow_domains = vec!["a.example".into()];
+        settings.media.deny_domains = vec!["b.example".into()];
+        settings.media.file_folders = vec!["/pictures".into()];
+        (settings.media.fetches, settings.media.fetches_per_host) = (13, 14);
+        (settings.media.decode_memory_mib, settings.media.pixel_cache_mib) = (15, 16);
+        (settings.media.fetch_cache_mib, settings.media.named_cache_mib) = (17, 18);
         settings.aliases.insert("gpt-4o".into(), String::new());
         let config = server_config(&settings, "own");
         assert_eq!((config.body_bytes, config.bodies_in_flight_bytes, config.images_per_request), (1, 2, 3));
@@ -171,6 +195,10 @@ mod tests {
         assert_eq!(media.tools, Some("/opt".into()));
         assert_eq!(config.batch_requests_at_once, 5);
         assert_eq!((config.store.path, config.store.days), (Some("/nowhere".into()), 4));
+        assert_eq!((media.allow_hosts, media.deny_hosts), (vec!["a.example".to_owned()], vec!["b.example".to_owned()]));
+        assert_eq!((media.folders, media.fetches, media.fetches_per_host), (vec!["/pictures".into()], 13, 14));
+        assert_eq!((media.decode_memory, media.cache_bytes), (15 << 20, 16 << 20));
+        assert_eq!((media.fetched_bytes, media.named_bytes), (17 << 20, 18 << 20));
         assert_eq!(config.aliases.get("gpt-4o").map(String::as_str), Some("own"));
     }
 }

@@ -18,6 +18,12 @@ pub(super) unsafe fn panels<const Q4: bool>(level: Level, job: &PanelJob) {
             // SAFETY: a panel and a tile that exist.
             unsafe {
                 let job = job.only(p);
+                #[cfg(all(target_arch = "aarch64", not(miri)))]
+                if level == Level::NeonI8mm && rows > 1 {
+                    // Two or four rows: [`Level::rows_int`] asks for no more.
+                    super::int_pairs::panel::<Q4>(&job, first, rows);
+                    continue;
+                }
                 match rows {
                     1 => dispatch(level, Tile::<Q4, 1>(&job, first)),
                     2 => dispatch(level, Tile::<Q4, 2>(&job, first)),
@@ -56,7 +62,7 @@ impl<const Q4: bool, const R: usize> Kernel for Tile<'_, Q4, R> {
 unsafe fn tile<S: Simd, const Q4: bool, const R: usize, const V: usize>(job: &PanelJob, first: usize, column: usize) {
     // SAFETY: groups of the panel, and of a tile of `R` rows that begins behind the rows before it.
     unsafe {
-        let (kind, group, zero) = if Q4 { (Kind::Q4, GROUP_Q4, 8) } else { (Kind::Q8, GROUP_Q8, 128) };
+        let (kind, group, zero) = if Q4 { (Kind::Q4, GROUP_Q4, 8) } else { (Kind::Q8, GROUP_Q8, S::ABOVE) };
         let groups = job.k.div_ceil(group);
         let mut w = job.panel;
         let mut x = job.acts.add(first * groups * (group + 8));
@@ -64,7 +70,7 @@ unsafe fn tile<S: Simd, const Q4: bool, const R: usize, const V: usize>(job: &Pa
         for _ in 0..groups {
             let scales = x.add(R * group).cast::<f32>();
             let minus_sums = scales.add(R).cast::<i32>();
-            // Weights are stored as value + zero: what the zero adds is taken off beforehand.
+            // Weights come as value + zero: what the zero adds is taken off beforehand.
             let mut acc = [[S::int_splat(0); V]; R];
             for r in 0..R {
                 acc[r] = [S::int_splat(minus_sums.add(r).read() * zero); V];

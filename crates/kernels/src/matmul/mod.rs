@@ -2,6 +2,8 @@
 
 mod float;
 mod int;
+#[cfg(all(target_arch = "aarch64", not(miri)))]
+mod int_pairs;
 
 use crate::activations::{Form, Tiles};
 use crate::pool::SendPtr;

@@ -9,9 +9,17 @@
 mod avx2;
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx512;
+#[cfg(all(target_arch = "aarch64", not(miri)))]
+mod neon;
+#[cfg(all(target_arch = "aarch64", not(miri)))]
+pub(crate) mod neon_pairs;
 mod portable;
+#[cfg(test)]
+mod tests;
 
 use crate::Level;
+#[cfg(all(target_arch = "aarch64", not(miri)))]
+pub(crate) use neon::NeonI8mm;
 pub(crate) use portable::Portable;
 
 /// Vectors of [`Simd::LANES`] floats, and the 8-bit dot product.
@@ -21,13 +29,15 @@ pub(crate) use portable::Portable;
 /// through it (`LANES` elements unless said otherwise). No alignment is asked for.
 pub(crate) trait Simd: Copy + Send + Sync + 'static {
     const LANES: usize;
+    /// What `bytes` leaves on top of an 8-bit weight's value, of the 128 it is stored with.
+    const ABOVE: i32 = 128;
     /// `LANES` floats.
     type F: Copy;
     /// `LANES` 32-bit integers.
     type I: Copy;
-    /// Four unsigned bytes for each of `LANES` outputs, ready for `dot`.
+    /// Four bytes for each of `LANES` outputs, ready for `dot`.
     type W: Copy;
-    /// Four signed bytes, the same for every output, ready for `dot`.
+    /// Four signed bytes, none of them -128, the same for every output, ready for `dot`.
     type X: Copy;
 
     unsafe fn splat(x: f32) -> Self::F;
@@ -64,9 +74,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
 
     unsafe fn int_splat(x: i32) -> Self::I;
     unsafe fn int_to_float(v: Self::I) -> Self::F;
-    /// `LANES` groups of four bytes.
+    /// `LANES` groups of four bytes, as unsigned ones, less `128 - ABOVE`.
     unsafe fn bytes(p: *const u8) -> Self::W;
-    /// The same from nibbles: the low ones, then the high ones.
+    /// `LANES` groups of four nibbles as they are: the low ones, then the high ones.
     unsafe fn nibbles(p: *const u8) -> (Self::W, Self::W);
     /// Four bytes for all lanes.
     unsafe fn four(p: *const i8) -> Self::X;
@@ -97,18 +107,28 @@ pub(crate) unsafe fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Out {
             Level::Avx512 => avx512::run(kernel),
             #[cfg(all(target_arch = "x86_64", not(miri)))]
             Level::Avx512Vnni => avx512::run_vnni(kernel),
+            #[cfg(all(target_arch = "aarch64", not(miri)))]
+            Level::Neon => neon::run(kernel),
+            #[cfg(all(target_arch = "aarch64", not(miri)))]
+            Level::NeonDot => neon::run_dot(kernel),
+            #[cfg(all(target_arch = "aarch64", not(miri)))]
+            Level::NeonI8mm => neon::run_i8mm(kernel),
             _ => kernel.run::<Portable>(),
         }
     }
 }
 
-/// The same for a kernel without integers, which has nothing to gain from VNNI: one copy less of its code.
+/// The same for a kernel without integers, which has nothing to gain from 8-bit dot products: fewer copies of its code.
 ///
 /// # Safety
 /// As for [`dispatch`].
 #[inline]
 pub(crate) unsafe fn dispatch_float<K: Kernel>(level: Level, kernel: K) -> K::Out {
-    let level = if level == Level::Avx512Vnni { Level::Avx512 } else { level };
+    let level = match level {
+        Level::Avx512Vnni => Level::Avx512,
+        Level::NeonDot | Level::NeonI8mm => Level::Neon,
+        other => other,
+    };
     unsafe { dispatch(level, kernel) }
 }
 

@@ -1,5 +1,5 @@
 //! Plain Rust over eight floats: the reference for the others, and what processors without a level of their own run.
-//! Compilers turn these loops into whatever vectors the target has at compile time (NEON on aarch64).
+//! Compilers turn these loops into whatever vectors the target has at compile time.
 // Every index is a loop variable below the array's length.
 #![allow(clippy::indexing_slicing, unsafe_op_in_unsafe_fn)]
 

@@ -161,7 +161,16 @@ fn part(p: &Part, role: &str, path: &str) -> Checked {
 }
 
 fn image(p: &Part, path: &str) -> Checked {
-    let Some(image) = &p.image_url else { return Err(missing(&format!("{path}.image_url"))) };
+    if let Some(uuid) = &p.uuid
+        && !(1..=256).contains(&uuid.len())
+    {
+        return Err(ApiError::invalid(format!("{path}.uuid"), "Invalid 'uuid': expected 1 to 256 bytes."));
+    }
+    let image = match &p.image_url {
+        Some(image) => image,
+        None if p.uuid.is_some() => return pixels(p.min_pixels, p.max_pixels, path),
+        None => return Err(missing(&format!("{path}.image_url"))),
+    };
     match (image.url.is_empty(), &image.file_id) {
         (true, None) => return Err(missing(&format!("{path}.image_url.url"))),
         (false, Some(_)) => {

@@ -447,6 +447,10 @@ pub struct ImagePart {
     #[serde(rename = "type")]
     pub kind: ImageType,
     pub image_url: ImageUrl,
+    /// vLLM: a name of the client's own. A picture that was sent with it once may be left out (`image_url` missing or null)
+    /// for as long as it is kept.
+    #[schema(max_length = 256)]
+    pub uuid: Option<String>,
     #[schema(nullable = false)]
     pub prompt_cache_breakpoint: Option<PromptCacheBreakpoint>,
     /// DashScope: smallest area in pixels.

@@ -60,7 +60,7 @@ fn message<'a>(m: &'a chat::Message, path: &str, request: &ChatRequest) -> Said<
 
 fn piece<'a>(part: &'a chat::Part, path: &str, request: &ChatRequest) -> Option<Piece<'a>> {
     let (field, wish) = match part.kind.as_str() {
-        "image_url" => ("image_url", image(part, request)?),
+        "image_url" => (if part.image_url.is_some() { "image_url" } else { "uuid" }, image(part, request)),
         "file" => ("file", file(part.file.as_ref()?)?),
         "video_url" | "video" => {
             let (source, field) = part.video_source()?;
@@ -77,15 +77,18 @@ fn piece<'a>(part: &'a chat::Part, path: &str, request: &ChatRequest) -> Option<
 }
 
 /// Bounds of the picture itself go before those of its part, and those before the request's.
-fn image<'a>(part: &'a chat::Part, request: &ChatRequest) -> Option<Wish<'a>> {
-    let image = part.image_url.as_ref()?;
-    let own = (image.min_pixels.or(part.min_pixels), image.max_pixels.or(part.max_pixels));
-    let sizing = intake::sizing(image.detail.as_deref(), own, request.mm_processor_kwargs.as_ref());
-    let (origin, field) = match &image.file_id {
-        Some(id) => (Origin::File(id), ".file_id"),
-        None => (Origin::Url(image.url.as_str().into()), ".url"),
+fn image<'a>(part: &'a chat::Part, request: &ChatRequest) -> Wish<'a> {
+    let image = part.image_url.as_ref();
+    let own = |of: fn(&chat::ImageUrl) -> Option<u64>, part: Option<u64>| image.and_then(of).or(part);
+    let own = (own(|i| i.min_pixels, part.min_pixels), own(|i| i.max_pixels, part.max_pixels));
+    let detail = image.and_then(|i| i.detail.as_deref());
+    let sizing = intake::sizing(detail, own, request.mm_processor_kwargs.as_ref());
+    let (origin, field) = match image.map(|i| (&i.file_id, &i.url)) {
+        Some((Some(id), _)) => (Some(Origin::File(id)), ".file_id"),
+        Some((None, url)) => (Some(Origin::Url(url.as_str().into())), ".url"),
+        None => (None, ""),
     };
-    Some(Wish::Image { origin, field, sizing })
+    Wish::Image { origin, field, uuid: part.uuid.as_deref(), sizing }
 }
 
 fn sampling(options: ClipOptions) -> Clipping {

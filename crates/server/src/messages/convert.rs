@@ -97,8 +97,8 @@ fn pieces<'a>(content: &'a TextOr<Block>, path: &str) -> Vec<Piece<'a>> {
 fn image(source: &Source) -> Wish<'_> {
     let sizing = intake::sizing(None, (None, None), None);
     match &source.file_id {
-        Some(id) => Wish::Image { origin: Origin::File(id), field: ".file_id", sizing },
-        None => Wish::Image { origin: Origin::Url(url(source)), field: "", sizing },
+        Some(id) => Wish::Image { origin: Some(Origin::File(id)), field: ".file_id", uuid: None, sizing },
+        None => Wish::Image { origin: Some(Origin::Url(url(source))), field: "", uuid: None, sizing },
     }
 }
 

@@ -117,10 +117,10 @@ fn piece<'a>(part: &'a Part, path: &str, all: Option<&ProcessorOptions>) -> Opti
         "input_image" => {
             let sizing = intake::sizing(part.detail.as_deref(), (part.min_pixels, part.max_pixels), all);
             let (origin, field) = match (&part.image_url, &part.file_id) {
-                (Some(url), _) => (Origin::Url(url.as_str().into()), ".image_url"),
-                (None, id) => (Origin::File(id.as_deref()?), ".file_id"),
+                (Some(url), _) => (Some(Origin::Url(url.as_str().into())), ".image_url"),
+                (None, id) => (Some(Origin::File(id.as_deref()?)), ".file_id"),
             };
-            Wish::Image { origin, field, sizing }
+            Wish::Image { origin, field, uuid: None, sizing }
         }
         "input_file" => {
             let source = match (&part.file_data, &part.file_url, &part.file_id) {

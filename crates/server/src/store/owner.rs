@@ -19,6 +19,12 @@ impl Owner {
         Self(hash.iter().map(|b| format!("{b:02x}")).collect())
     }
 
+    /// What tells it apart.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// An owner as a row has it.
     #[must_use]
     pub const fn of_row(text: String) -> Self {

@@ -5,7 +5,7 @@ import { build, fileAt, type Built } from './request';
 import { events } from './sse';
 import { change, changeTurn } from '../state/library';
 import { params } from '../state/settings';
-import { newId, withTurn, type Conversation, type Failure, type Turn, type Usage } from '../state/tree';
+import { newId, withTurn, type Conversation, type Failure, type Seen, type Turn, type Usage } from '../state/tree';
 
 /** Turns that are being answered, by id. */
 export const running = signal<Record<string, AbortController>>({});
@@ -99,7 +99,7 @@ async function once(c: Signal<Conversation>, id: string, stopped: AbortSignal): 
     response = await fetch('/v1/chat/completions', {
       method: 'POST',
       headers: headers({ 'content-type': 'application/json' }),
-      body: JSON.stringify(built.body),
+      body: JSON.stringify(built.files.size > 0 ? { ...built.body, vlgate: { explain_media: true } } : built.body),
       signal: stopped,
     });
   } catch (error) {
@@ -158,7 +158,7 @@ async function read(c: Signal<Conversation>, id: string, body: ReadableStream<Ui
         ended = true;
         break;
       }
-      let chunk: { error?: Parameters<typeof toFailure>[0]; usage?: Usage | null; choices?: { delta?: Delta; finish_reason?: string | null }[] };
+      let chunk: { vlgate?: { media: Seen[] } | null; error?: Parameters<typeof toFailure>[0]; usage?: Usage | null; choices?: { delta?: Delta; finish_reason?: string | null }[] };
       try {
         chunk = JSON.parse(data);
       } catch {
@@ -166,6 +166,7 @@ async function read(c: Signal<Conversation>, id: string, body: ReadableStream<Ui
       }
       if (chunk.error) throw new Refused(toFailure(chunk.error, built), undefined);
       if (chunk.usage) usage = chunk.usage;
+      if (chunk.vlgate) next = { ...next, seen: chunk.vlgate.media.map((n) => ({ ...n, name: fileAt(built.files, n.param)?.name })) };
       const choice = chunk.choices?.[0];
       const delta = choice?.delta;
       const thought = delta?.reasoning_content ?? delta?.reasoning;

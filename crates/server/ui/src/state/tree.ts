@@ -55,6 +55,22 @@ export interface Failure {
 
 export type Status = 'waiting' | 'streaming' | 'busy' | 'reconnecting' | 'done' | 'stopped' | 'failed';
 
+/** What the model saw of a part (`vlgate.media` of an answer). */
+export interface Seen {
+  /** The file's name here. */
+  name?: string;
+  param: string;
+  format: string;
+  codec?: string;
+  size?: number[];
+  size_seen?: number[];
+  tokens: number;
+  frames?: { index: number; time: number }[];
+  pages?: { page: number }[];
+  pages_total?: number;
+  cached: boolean;
+}
+
 export interface Turn {
   id: string;
   parent: string | null;
@@ -69,6 +85,7 @@ export interface Turn {
   finish?: string;
   failure?: Failure;
   stats?: Stats;
+  seen?: Seen[];
   /** The settings that this answer was asked with. */
   params?: Params;
 }

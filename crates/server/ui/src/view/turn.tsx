@@ -15,6 +15,7 @@ import { MarkedPicture } from './marked-picture';
 import { shown } from './request-code';
 import { stage } from './stage';
 import { Thumb } from './thumb';
+import { Seen } from './seen';
 import { ToolCalls, ToolResults } from './tool-card';
 import { show } from './viewer';
 
@@ -110,6 +111,7 @@ function Answer(props: Props) {
       {turn.failure && <Trouble turn={turn} />}
       {turn.status === 'stopped' && <p class="faint">{t('stopped')}</p>}
       {turn.finish === 'length' && turn.status === 'done' && <p class="faint">{t('tooLong')}</p>}
+      {turn.seen && <Seen notes={turn.seen} />}
       <div class="acts">
         <Branches {...props} />
         <Act name="again" label={t('regenerate')} disabled={busy} onClick={() => void ask(c, turn.parent ?? turn.id)} />

@@ -1,0 +1,4 @@
+"""What the generators share."""
+from collections import namedtuple
+
+Entry = namedtuple("Entry", "name part raw wanted")
