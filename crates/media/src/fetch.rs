@@ -139,8 +139,12 @@ impl Fetcher {
             let _permit = gate.acquire().await.map_err(|_| MediaError::Busy)?;
             let response = self.request(&url, headers.clone(), shown).await?;
             if let (StatusCode::NOT_MODIFIED, Known::Stale(kept, _)) = (response.status(), &known) {
-                if kept.body.len() > wanted.limit || !self.fetched.confirm(&url, &headers, kept, response.headers()) {
-                    return Err(MediaError::Download(shown.to_owned()));
+                if !self.fetched.confirm(&url, &headers, kept, response.headers()) {
+                    // Asked again, without what was kept.
+                    continue;
+                }
+                if kept.body.len() > wanted.limit {
+                    return Err(MediaError::DownloadTooLarge(shown.to_owned()));
                 }
                 count(&self.counters.confirmed);
                 return sink(&kept.body).map_err(|_| MediaError::Busy);

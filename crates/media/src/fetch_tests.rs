@@ -173,6 +173,16 @@ async fn what_is_stale_is_asked_about_and_not_sent_again() {
     let (asked, counts) = kept(&[dated, same], 3).await;
     assert!(asked[1].contains("if-modified-since: tue, 24 nov 2020"), "{asked:?}");
     assert_eq!((asked.len(), counts.confirmed), (3, 2));
+    // A server that does not repeat the validator means the one that it was asked with.
+    for told in [first, dated] {
+        let (asked, counts) = kept(&[told, "304 Not Modified"], 3).await;
+        assert_eq!((asked.len(), counts.confirmed), (3, 2), "{told}");
+    }
+    // One that names another is asked again for the whole.
+    let (asked, counts) =
+        kept(&[first, "304 Not Modified\r\nETag: \"two\"", "200 OK\r\nCache-Control: max-age=600"], 3).await;
+    assert!(asked[1].contains("if-none-match") && !asked[2].contains("if-none-match"), "{asked:?}");
+    assert_eq!((asked.len(), counts.confirmed, counts.fetch_hits), (3, 0, 1));
     // Another picture by now.
     let (asked, counts) = kept(&[first, "200 OK\r\nETag: \"two\"\r\nCache-Control: max-age=600"], 3).await;
     assert_eq!((asked.len(), counts.confirmed, counts.fetch_hits), (2, 0, 1));

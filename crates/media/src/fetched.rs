@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::SystemTime};
 
-use http::{HeaderMap, Request, Response, StatusCode};
+use http::{HeaderMap, Request, Response, StatusCode, header};
 use http_cache_semantics::{AfterResponse, BeforeRequest, CachePolicy};
 use moka::sync::Cache;
 use url::Url;
@@ -53,15 +53,29 @@ impl Fetched {
         }
     }
 
-    /// The server says that the body is still right.
+    /// The server says that the body is still right. When it speaks of another one, the body is forgotten.
     pub fn confirm(&self, url: &Url, sent: &HeaderMap, kept: &Arc<Kept>, answer: &HeaderMap) -> bool {
-        let response = response(StatusCode::NOT_MODIFIED, answer);
+        let mut answer = answer.clone();
+        // Many servers (Python's among them) do not repeat the validator that they were asked with: they mean that one.
+        if !answer.contains_key(header::ETAG) && !answer.contains_key(header::LAST_MODIFIED) {
+            for (asked, told) in
+                [(header::IF_NONE_MATCH, header::ETAG), (header::IF_MODIFIED_SINCE, header::LAST_MODIFIED)]
+            {
+                if let Some(value) = sent.get(asked) {
+                    answer.insert(told, value.clone());
+                }
+            }
+        }
+        let response = response(StatusCode::NOT_MODIFIED, &answer);
         match kept.policy.after_response(&request(url, sent), &response, SystemTime::now()) {
             AfterResponse::NotModified(policy, _) => {
                 self.0.insert(url.as_str().to_owned(), Arc::new(Kept { policy, body: kept.body.clone() }));
                 true
             }
-            AfterResponse::Modified(..) => false,
+            AfterResponse::Modified(..) => {
+                self.0.invalidate(url.as_str());
+                false
+            }
         }
     }
 
