@@ -177,7 +177,9 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[tokio::test]
     async fn limits_hold_and_secrets_stay_here() {
-        let done = shell("ulimit -v; ulimit -t; ulimit -f", 100, 60, LIMITS).await.unwrap();
+        // The limits come a moment after the start; this one is the last of them.
+        let script = "while [ $(ulimit -f) = unlimited ]; do :; done; ulimit -v; ulimit -t; ulimit -f";
+        let done = shell(script, 100, 60, LIMITS).await.unwrap();
         assert_eq!(String::from_utf8(done.out).unwrap(), "262144\n20\n0\n");
         let busy = Limits { cpu: Duration::from_secs(1), ..LIMITS };
         assert!(!shell("while :; do :; done", 10, 300, busy).await.unwrap().ok);
