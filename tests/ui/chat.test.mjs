@@ -19,7 +19,7 @@ test('a question is streamed, with its numbers; the settings are in the request'
   await it.say('hello');
   assert.match(await it.answer().innerText(), /Answer 1 to: hello[\s\S]*first token[\s\S]*84 tokens read \(64 for pictures, 16 from the cache\)[\s\S]*% of the context/);
   const { messages, ...body } = it.mock.state.requests[0];
-  assert.deepEqual(body, { model: 'mock-vl', temperature: 0.3, seed: 7, stop: ['END', 'STOP'], response_format: { type: 'json_object' }, stream: true, stream_options: { include_usage: true } });
+  assert.deepEqual(body, { model: 'mock-vl', temperature: 0.3, seed: 7, stop: ['END', 'STOP'], response_format: { type: 'json_object' }, stream: true, stream_options: { include_usage: true }, vlgate: { explain_media: true } });
   assert.deepEqual(messages[0], { role: 'system', content: 'Be short.' });
   assert.equal(messages[1].content[0].image_url.detail, 'low');
   await it.close();
