@@ -1,6 +1,6 @@
 //! How long a picture takes from its `data:` URL to the model's pixels: `picture_bench FILE [TIMES]` prints the median and
 //! the fastest in milliseconds. `benches/pictures.py` compares it with Pillow.
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing)]
 
 use std::time::Instant;
 

@@ -182,7 +182,7 @@ async fn pdfs_made_to_hurt_are_refused_soon() {
         ("endless", endless),
         ("no pages", pdf_of(&["<< /Type /Catalog >>".into()])),
         ("head only", b"%PDF-1.7\n".to_vec()),
-        ("noise", [b"%PDF-1.7\n".to_vec(), (0..50_000u32).map(|i| (i * 7919 >> 3) as u8).collect()].concat()),
+        ("noise", [b"%PDF-1.7\n".to_vec(), (0..50_000u32).map(|i| ((i * 7919) >> 3) as u8).collect()].concat()),
         ("cut", whole[..200].to_vec()),
     ] {
         let error = read(&bytes, "x.pdf").await.expect_err(name);

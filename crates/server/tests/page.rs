@@ -1,7 +1,6 @@
 //! The web page over HTTP: its files, their forms, caching and policy.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-#[allow(dead_code)]
 mod common;
 
 use common::start;
