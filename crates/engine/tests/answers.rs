@@ -2,6 +2,8 @@
 //! delivery together, as every runtime has them.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+mod scripted;
+
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
@@ -13,9 +15,11 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use vlgate_engine::{
-    Conversation, Engine, EngineError, Event, FinishReason, Format, Job, Load, LocalEngine, Message, ModelCard,
-    ModelDir, Prepared, Role, Runtime, Sampling, Step, ToolPolicy, ToolSpec, Usage,
+    Conversation, Engine, EngineError, Event, FinishReason, Format, Job, Load, LocalEngine, Message, ModelDir,
+    Prepared, Role, Runtime, Sampling, Step, ToolPolicy, ToolSpec, Usage,
 };
+
+use scripted::{card, fixture};
 
 /// A model that wants to say `script`, and otherwise anything.
 struct Wilful {
@@ -58,27 +62,12 @@ impl Runtime for Wilful {
     }
 }
 
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/random-tiny")
-}
-
 fn engine_at(folder: &Path, script: &str) -> LocalEngine<Wilful> {
     let model = Arc::new(ModelDir::open(folder).unwrap());
-    let card = ModelCard {
-        id: "m".into(),
-        created: 0,
-        context_length: 4096,
-        vision: Some(model.vision),
-        video: false,
-        thinking: model.thinking,
-        quantization: "none".into(),
-        runtime: "test".into(),
-        defaults: Sampling::default(),
-    };
     let script = model.tokenizer.encode(script, false).unwrap().get_ids().to_vec();
     // A few rows more than tokens, as real embeddings have.
     let vocabulary = model.tokenizer.get_vocab_size(true) + 26;
-    LocalEngine::new(card, model, Wilful { script, vocabulary })
+    LocalEngine::new(card(&model), model, Wilful { script, vocabulary })
 }
 
 fn engine(script: &str) -> LocalEngine<Wilful> {

@@ -1,26 +1,30 @@
 //! Prompts without a chat template, and that tokens are the same whether they are counted, shown or computed.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
-use std::{
-    path::Path,
-    sync::{Arc, Mutex},
-};
+mod scripted;
+
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures::StreamExt;
 use tokio::sync::mpsc::{self, UnboundedReceiver};
 use vlgate_engine::{
-    Conversation, Engine, EngineError, Event, Job, Load, LocalEngine, Message, ModelCard, ModelDir, Part, Prepared,
-    Raw, Role, Runtime, Sampling, Source, Step, Usage,
+    Conversation, Engine, EngineError, Event, Job, Load, LocalEngine, Message, ModelDir, Part, Prepared, Raw, Role,
+    Runtime, Source, Step, Usage,
 };
 use vlgate_media::Picture;
+
+use scripted::{card, fixture};
+
+/// Prompts as a runtime got them: text and tokens.
+type Got = Arc<Mutex<Vec<(String, Vec<u32>)>>>;
 
 /// Says `script`, and remembers what it got.
 struct Recorder {
     script: Vec<u32>,
     vocabulary: usize,
     reads_text: bool,
-    got: Arc<Mutex<Vec<(String, Vec<u32>)>>>,
+    got: Got,
 }
 
 #[async_trait]
@@ -50,28 +54,16 @@ impl Runtime for Recorder {
 struct Bench {
     engine: LocalEngine<Recorder>,
     model: Arc<ModelDir>,
-    got: Arc<Mutex<Vec<(String, Vec<u32>)>>>,
+    got: Got,
 }
 
 fn bench(script: &str, reads_text: bool) -> Bench {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fixtures/random-tiny");
-    let model = Arc::new(ModelDir::open(&folder).unwrap());
-    let card = ModelCard {
-        id: "m".into(),
-        created: 0,
-        context_length: 4096,
-        vision: Some(model.vision),
-        video: false,
-        thinking: model.thinking,
-        quantization: "none".into(),
-        runtime: "test".into(),
-        defaults: Sampling::default(),
-    };
+    let model = Arc::new(ModelDir::open(&fixture()).unwrap());
     let script = model.tokenizer.encode(script, false).unwrap().get_ids().to_vec();
     let vocabulary = model.tokenizer.get_vocab_size(true);
-    let got: Arc<Mutex<Vec<_>>> = Arc::default();
+    let got = Got::default();
     let runtime = Recorder { script, vocabulary, reads_text, got: Arc::clone(&got) };
-    Bench { engine: LocalEngine::new(card, Arc::clone(&model), runtime), model, got }
+    Bench { engine: LocalEngine::new(card(&model), Arc::clone(&model), runtime), model, got }
 }
 
 impl Bench {
