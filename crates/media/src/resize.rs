@@ -47,17 +47,32 @@ impl Sizing {
 /// # Errors
 /// [`MediaError::AspectRatio`] beyond 200 to 1.
 pub fn smart_resize(height: u32, width: u32, factor: u32, min: u64, max: u64) -> Result<(u32, u32), MediaError> {
-    let (h, w, f) = (f64::from(height), f64::from(width), f64::from(factor));
+    fit(f64::from(height), f64::from(width), (1.0, 1.0), factor, (min, max))
+}
+
+/// What the rules of pictures and of clips share: `frames` are those that there are and those that are counted, and the bounds
+/// are of the area of all of them. Returns `(height, width)`.
+///
+/// # Errors
+/// [`MediaError::AspectRatio`] beyond 200 to 1.
+pub fn fit(
+    h: f64,
+    w: f64,
+    (frames, counted): (f64, f64),
+    factor: u32,
+    (min, max): (u64, u64),
+) -> Result<(u32, u32), MediaError> {
     if h.max(w) / h.min(w) > 200.0 {
         return Err(MediaError::AspectRatio);
     }
+    let (f, min, max) = (f64::from(factor), min as f64, max as f64);
     let (mut h_bar, mut w_bar) = ((h / f).round_ties_even() * f, (w / f).round_ties_even() * f);
-    if h_bar * w_bar > max as f64 {
-        let beta = (h * w / max as f64).sqrt();
+    if counted * h_bar * w_bar > max {
+        let beta = (frames * h * w / max).sqrt();
         h_bar = ((h / beta / f).floor() * f).max(f);
         w_bar = ((w / beta / f).floor() * f).max(f);
-    } else if h_bar * w_bar < min as f64 {
-        let beta = (min as f64 / (h * w)).sqrt();
+    } else if counted * h_bar * w_bar < min {
+        let beta = (min / (frames * h * w)).sqrt();
         h_bar = (h * beta / f).ceil() * f;
         w_bar = (w * beta / f).ceil() * f;
     }

@@ -1,6 +1,6 @@
 //! Which frames of a clip a model sees, when, and how large: transformers' `Qwen3VLVideoProcessor` in its own arithmetic.
 
-use crate::{MediaError, VideoSpec};
+use crate::{MediaError, VideoSpec, resize::fit};
 
 /// A part's wishes for a clip; what is left out is the model's own.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -100,21 +100,7 @@ pub fn smart_resize(
         let scale = (f / h).max(f / w);
         (h, w) = ((h * scale).trunc(), (w * scale).trunc());
     }
-    if h.max(w) / h.min(w) > 200.0 {
-        return Err(MediaError::AspectRatio);
-    }
-    let (mut h_bar, mut w_bar) = ((h / f).round_ties_even() * f, (w / f).round_ties_even() * f);
-    let t_bar = (n / 2.0).round_ties_even() * 2.0;
-    if t_bar * h_bar * w_bar > max as f64 {
-        let beta = (n * h * w / max as f64).sqrt();
-        h_bar = ((h / beta / f).floor() * f).max(f);
-        w_bar = ((w / beta / f).floor() * f).max(f);
-    } else if t_bar * h_bar * w_bar < min as f64 {
-        let beta = (min as f64 / (n * h * w)).sqrt();
-        h_bar = (h * beta / f).ceil() * f;
-        w_bar = (w * beta / f).ceil() * f;
-    }
-    Ok((h_bar as u32, w_bar as u32))
+    fit(h, w, (n, (n / 2.0).round_ties_even() * 2.0), factor, (min, max))
 }
 
 #[cfg(test)]
