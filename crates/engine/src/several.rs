@@ -1,6 +1,6 @@
 //! Several models in one process as one [`Engine`]: a model with its adapters, each under its own id.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -11,23 +11,25 @@ use crate::contract::{
 /// Engines whose ids differ; a job goes to the one that has its model.
 pub struct Several {
     engines: Vec<Arc<dyn Engine>>,
+    /// By the ids of its models.
+    of: HashMap<String, Arc<dyn Engine>>,
 }
 
 impl Several {
     /// # Errors
     /// One sentence when two engines answer for the same id.
     pub fn new(engines: Vec<Arc<dyn Engine>>) -> Result<Self, String> {
-        let mut ids: Vec<String> = engines.iter().flat_map(|e| e.models()).map(|m| m.id).collect();
-        ids.sort_unstable();
-        if let Some(twice) = ids.windows(2).find_map(|w| (w.first() == w.get(1)).then(|| w.first())?) {
-            return Err(format!("two models have the id '{twice}'"));
+        let mut of = HashMap::new();
+        for (card, engine) in engines.iter().flat_map(|e| e.models().into_iter().map(move |card| (card, e))) {
+            if of.insert(card.id.clone(), Arc::clone(engine)).is_some() {
+                return Err(format!("two models have the id '{}'", card.id));
+            }
         }
-        Ok(Self { engines })
+        Ok(Self { engines, of })
     }
 
     fn of(&self, model: &str) -> Result<&Arc<dyn Engine>, EngineError> {
-        let has = |e: &&Arc<dyn Engine>| e.models().iter().any(|m| m.id == model);
-        self.engines.iter().find(has).ok_or_else(|| EngineError::NoSuchModel(model.to_owned()))
+        self.of.get(model).ok_or_else(|| EngineError::NoSuchModel(model.to_owned()))
     }
 }
 
