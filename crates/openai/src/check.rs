@@ -61,6 +61,33 @@ pub fn one_of(param: &str, value: Option<&str>, known: &[&str]) -> Checked {
     }
 }
 
+/// What all of OpenAI's requests say of sampling, under the same names and within the same bounds.
+#[derive(Debug, Clone, Copy, Default)]
+#[allow(missing_docs)]
+pub struct SamplingFields {
+    pub temperature: Option<f32>,
+    pub top_p: Option<f32>,
+    pub min_p: Option<f32>,
+    pub frequency_penalty: Option<f32>,
+    pub presence_penalty: Option<f32>,
+    pub repetition_penalty: Option<f32>,
+    /// 0 and -1 mean all.
+    pub top_k: Option<i64>,
+}
+
+impl SamplingFields {
+    /// The bounds.
+    pub(crate) fn check(&self) -> Checked {
+        range("temperature", self.temperature, 0.0, 2.0)?;
+        range("top_p", self.top_p, 0.0, 1.0)?;
+        range("min_p", self.min_p, 0.0, 1.0)?;
+        range("frequency_penalty", self.frequency_penalty, -2.0, 2.0)?;
+        range("presence_penalty", self.presence_penalty, -2.0, 2.0)?;
+        range("repetition_penalty", self.repetition_penalty, 0.01, 10.0)?;
+        whole("top_k", self.top_k, -1, i64::from(u32::MAX))
+    }
+}
+
 /// A client's text, short enough to repeat.
 pub fn clip(text: &str) -> String {
     text.chars().take(64).collect()

@@ -15,6 +15,7 @@ mod read;
 pub mod responses;
 pub mod tokens;
 
+pub use check::{SamplingFields, clip};
 pub use either::TextOr;
 pub use error::{ApiError, ErrorBody, ErrorResponse};
 pub use list::{ListOrder, ListQuery};

@@ -2,11 +2,11 @@
 //! it comes the conversation, with each of them as the model sees it.
 
 use vlgate_engine::{
-    Conversation, Format, Message, ModelCard, Part, Role, TemplateOptions, ToolCall, ToolPolicy, ToolSpec,
+    Conversation, Format, Message, ModelCard, Part, Role, Sampling, TemplateOptions, ToolCall, ToolPolicy, ToolSpec,
 };
 use vlgate_media::{Detail, Sizing};
 use vlgate_openai::{
-    ApiError,
+    ApiError, SamplingFields,
     chat::{AnswerFormat, FunctionDefinition, MediaNote, ProcessorOptions, ToolChoice},
 };
 
@@ -111,6 +111,26 @@ pub fn sizing(detail: Option<&str>, own: (Option<u64>, Option<u64>), all: Option
         min_pixels: own.0.or(all.min_pixels).or(size.shortest_edge),
         max_pixels: own.1.or(all.max_pixels).or(size.longest_edge),
     }
+}
+
+/// How tokens are chosen; of the answers to one request each has a seed of its own.
+pub fn sampling(fields: SamplingFields, seed: Option<i64>, index: u32) -> Sampling {
+    Sampling {
+        temperature: fields.temperature,
+        top_p: fields.top_p,
+        top_k: fields.top_k.map(|k| u32::try_from(k).unwrap_or(0)),
+        min_p: fields.min_p,
+        seed: seed.map(|s| s.wrapping_add(i64::from(index))),
+        frequency_penalty: fields.frequency_penalty,
+        presence_penalty: fields.presence_penalty,
+        repetition_penalty: fields.repetition_penalty,
+        logit_bias: Vec::new(),
+    }
+}
+
+/// Biases by token; their keys were checked to be numbers.
+pub fn biases<'a>(sent: impl Iterator<Item = (&'a String, &'a f32)>) -> Vec<(u32, f32)> {
+    sent.filter_map(|(id, bias)| Some((id.parse().ok()?, *bias))).collect()
 }
 
 /// `low`, `high`, `original` or `auto`.

@@ -61,6 +61,13 @@ pub enum FileSource<'a> {
     Id(&'a str),
 }
 
+impl<'a> FileSource<'a> {
+    /// By the fields that OpenAI's requests have for it.
+    pub fn of(data: Option<&'a str>, url: Option<&'a str>, id: Option<&'a str>) -> Option<Self> {
+        data.map(|data| Self::Data(data.into())).or(url.map(Self::Url)).or(id.map(Self::Id))
+    }
+}
+
 /// A part, resolved.
 pub struct Taken {
     /// What stands in its place in the conversation.
@@ -134,7 +141,7 @@ async fn one(state: &State, owner: &Owner, card: &ModelCard, item: Item<'_>) -> 
                 (Some(Origin::Url(url)), None) => resolver.image(ImageSource { url: &url }, &spec, &sizing).await,
                 (Some(Origin::Url(url)), Some(name)) => resolver.named_image(name, Some(&url), &spec, &sizing).await,
                 (Some(Origin::File(id)), _) => {
-                    let bytes = uploaded_picture(state, owner, id, &at).await?;
+                    let (bytes, _memory) = uploaded_picture(state, owner, id, &at).await?;
                     resolver.image_bytes(bytes, &spec, &sizing).await
                 }
                 (None, Some(name)) => resolver.named_image(name, None, &spec, &sizing).await,
@@ -175,13 +182,19 @@ async fn one(state: &State, owner: &Owner, card: &ModelCard, item: Item<'_>) -> 
     Ok(Taken { parts, note: note(path, seen) })
 }
 
-async fn uploaded_picture(state: &State, owner: &Owner, id: &str, at: &str) -> Result<Vec<u8>, ApiError> {
+/// A picture's bytes, and what has to be held for as long as they are.
+async fn uploaded_picture(
+    state: &State,
+    owner: &Owner,
+    id: &str,
+    at: &str,
+) -> Result<(Vec<u8>, OwnedSemaphorePermit), ApiError> {
     let file = files::resolve(state, owner, id, state.resolver.image_limit() as u64, at).await?;
     if !file.mime.starts_with("image/") {
         let message = format!("The file '{}' is no image: its type is '{}'.", file.name, file.mime);
         return Err(ApiError::new(400, "invalid_request_error", "unsupported_content", message).at(at));
     }
-    Ok(file.into_bytes().0)
+    Ok(file.into_bytes())
 }
 
 fn picture(got: Resolved<Picture>) -> (Vec<Part>, Seen) {

@@ -4,7 +4,7 @@ use actix_web::{HttpResponse, http::StatusCode};
 use serde::Serialize;
 use vlgate_engine::{EngineError, Fault};
 use vlgate_media::MediaError;
-use vlgate_openai::{ApiError, anthropic::Failure};
+use vlgate_openai::{ApiError, anthropic::Failure, clip};
 
 use crate::{messages, store::StoreError};
 
@@ -16,6 +16,11 @@ pub fn refuse(error: &ApiError) -> HttpResponse {
 /// The same in Anthropic's shape.
 pub fn refuse_as_anthropic(error: &ApiError) -> HttpResponse {
     refuse_with(error, Failure::from(error))
+}
+
+/// A value, or the error in its place.
+pub fn answer(result: Result<impl Serialize, ApiError>) -> HttpResponse {
+    result.map_or_else(|error| refuse(&error), |value| HttpResponse::Ok().json(value))
 }
 
 /// In the shape that belongs to a path.
@@ -83,6 +88,14 @@ pub fn media(error: &MediaError, path: String) -> ApiError {
 /// A URL's query that cannot be read.
 pub fn query() -> ApiError {
     ApiError::new(400, "invalid_request_error", "", "The query of the URL could not be read.")
+}
+
+/// What the store could not do with the row `id`; `words` say of its shortened id that it is not there.
+pub fn missing(error: &StoreError, id: &str, words: impl FnOnce(&str) -> String) -> ApiError {
+    match error {
+        StoreError::NotFound => ApiError::new(404, "invalid_request_error", "", words(&clip(id))),
+        other => store(other),
+    }
 }
 
 /// What the store could not do. Where a row is missing the caller knows better what it was.

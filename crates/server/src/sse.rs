@@ -1,14 +1,17 @@
 //! Server-sent events, as all skins send them.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, pin::Pin, time::Duration};
 
 use actix_web::HttpResponse;
 use bytes::Bytes;
-use futures::{Stream, StreamExt};
+use futures::{
+    Stream, StreamExt,
+    stream::{SelectAll, select_all},
+};
 use serde::Serialize;
 use tokio::{sync::mpsc, time::timeout};
 use tokio_stream::wrappers::ReceiverStream;
-use vlgate_engine::{EngineError, Event};
+use vlgate_engine::{EngineError, Event, EventStream};
 use vlgate_openai::ApiError;
 
 use crate::reply;
@@ -36,23 +39,46 @@ pub fn open() -> (Lines, HttpResponse) {
     (Lines(out), response)
 }
 
-/// What a job says first, where it says something soon.
-///
-/// # Errors
-/// The error that came in its place.
-pub async fn first<S>(
-    events: &mut S,
-    of: impl Fn(&S::Item) -> &Result<Event, EngineError>,
-) -> Result<Option<S::Item>, ApiError>
-where
-    S: Stream + Unpin,
-{
-    match timeout(GRACE, events.next()).await {
-        Ok(Some(item)) => match of(&item).as_ref().err().map(reply::engine) {
-            Some(refused) => Err(refused),
-            None => Ok(Some(item)),
-        },
-        Ok(None) | Err(_) => Ok(None),
+/// One event of one of several jobs, which are numbered from 0.
+pub type Numbered = (usize, Result<Event, EngineError>);
+type Each = Pin<Box<dyn Stream<Item = Numbered> + Send>>;
+
+/// What jobs say, their first word waited for.
+pub struct Events {
+    first: Option<Numbered>,
+    rest: SelectAll<Each>,
+    /// Jobs that have not finished.
+    open: usize,
+}
+
+impl Events {
+    /// Waits for the first word, where it comes soon.
+    ///
+    /// # Errors
+    /// The error that came in its place.
+    pub async fn begin(jobs: impl IntoIterator<Item = EventStream>) -> Result<Self, ApiError> {
+        let numbered = jobs.into_iter().enumerate();
+        let each: Vec<Each> = numbered.map(|(i, job)| -> Each { Box::pin(job.map(move |event| (i, event))) }).collect();
+        let (open, mut rest) = (each.len(), select_all(each));
+        let first = match timeout(GRACE, rest.next()).await {
+            Ok(Some((_, Err(error)))) => return Err(reply::engine(&error)),
+            Ok(first) => first,
+            Err(_) => None,
+        };
+        Ok(Self { first, rest, open })
+    }
+
+    /// The next event; comments keep the stream alive until it comes. `None` when all jobs have finished; a job that ends
+    /// without a result is an error.
+    pub async fn next(&mut self, lines: &Lines) -> Result<Option<Numbered>, Gone> {
+        let next = match self.first.take() {
+            Some(first) => Some(first),
+            None => lines.next(&mut self.rest, COMMENT).await?,
+        };
+        if let Some((_, Ok(Event::Finished { .. }))) = &next {
+            self.open = self.open.saturating_sub(1);
+        }
+        Ok(next.or_else(|| (self.open > 0).then(|| (0, Err(unfinished())))))
     }
 }
 
@@ -65,8 +91,7 @@ impl Lines {
 
     /// A named event.
     pub async fn event(&self, name: &str, value: &impl Serialize) -> Result<(), Gone> {
-        let text = serde_json::to_string(value).map_err(|_| Gone)?;
-        self.text(format!("event: {name}\ndata: {text}\n\n")).await
+        self.text(named(name, value).map_err(|_| Gone)?).await
     }
 
     /// Lines as they are.
@@ -86,6 +111,14 @@ impl Lines {
             }
         }
     }
+}
+
+/// A named event as it is sent.
+///
+/// # Errors
+/// When the value cannot be written as JSON.
+pub fn named(name: &str, value: &impl Serialize) -> serde_json::Result<String> {
+    Ok(format!("event: {name}\ndata: {}\n\n", serde_json::to_string(value)?))
 }
 
 /// An engine that ended without a result.

@@ -3,7 +3,10 @@
 use serde_json::Value;
 
 use super::{ChatRequest, schema};
-use crate::{ApiError, check::missing};
+use crate::{
+    ApiError,
+    check::{clip, missing},
+};
 
 /// The form of an answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -82,7 +85,7 @@ fn response_format(format: &Value) -> Result<Asked, ApiError> {
         Some("json_schema") => named_schema(format.get("json_schema")),
         None if format.get("type").is_none() => Err(missing("response_format.type")),
         other => {
-            let got: String = other.unwrap_or("something else").chars().take(64).collect();
+            let got = clip(other.unwrap_or("something else"));
             let message =
                 format!("Invalid value: '{got}'. Supported values are: 'json_object', 'json_schema', and 'text'.");
             Err(ApiError::invalid("response_format.type", message))

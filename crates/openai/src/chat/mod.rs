@@ -28,4 +28,4 @@ pub use response::{
     ResponseToolCall, TokenLogprob, TopLogprob, Usage,
 };
 pub use tools::ToolChoice;
-pub(crate) use tools::{MOST as MOST_TOOLS, parameters, unknown_mode};
+pub(crate) use tools::{MOST as MOST_TOOLS, mode_of, parameters, unknown_mode};

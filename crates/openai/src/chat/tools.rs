@@ -7,7 +7,10 @@ use super::{
     format::{bad_name, name_fits},
     schema,
 };
-use crate::{ApiError, check::missing};
+use crate::{
+    ApiError,
+    check::{clip, missing},
+};
 
 /// Most tools, as OpenAI has it.
 pub const MOST: usize = 128;
@@ -60,7 +63,7 @@ impl ChatRequest {
         }
         let unknown = names.iter().flatten().find(|name| !self.offered().any(|f| f.name == **name));
         if let Some(name) = unknown {
-            let name: String = name.chars().take(64).collect();
+            let name = clip(name);
             let message = format!(
                 "Invalid value for '{path}': no function named '{name}' was specified in the 'tools' parameter."
             );
@@ -75,12 +78,7 @@ impl ChatRequest {
     fn new_choice(&self) -> Result<Option<ToolChoice>, ApiError> {
         let Some(choice) = &self.tool_choice else { return Ok(None) };
         if let Value::String(mode) = choice {
-            return match mode.as_str() {
-                "none" => Ok(Some(ToolChoice::None)),
-                "auto" => Ok(Some(ToolChoice::Auto(None))),
-                "required" => Ok(Some(ToolChoice::Required(None))),
-                other => Err(unknown_mode("tool_choice", other, "'none', 'auto', and 'required'")),
-            };
+            return mode_of(mode).map(Some);
         }
         match choice.get("type").and_then(Value::as_str) {
             Some("function") => {
@@ -198,8 +196,18 @@ fn custom(path: &str) -> ApiError {
     ApiError::new(400, "invalid_request_error", "unsupported_value", message).at(path)
 }
 
+/// `tool_choice` as one word.
+pub fn mode_of(mode: &str) -> Result<ToolChoice, ApiError> {
+    match mode {
+        "none" => Ok(ToolChoice::None),
+        "auto" => Ok(ToolChoice::Auto(None)),
+        "required" => Ok(ToolChoice::Required(None)),
+        other => Err(unknown_mode("tool_choice", other, "'none', 'auto', and 'required'")),
+    }
+}
+
 pub fn unknown_mode(path: &str, got: &str, known: &str) -> ApiError {
-    let got: String = got.chars().take(64).collect();
+    let got = clip(got);
     ApiError::invalid(path, format!("Invalid value: '{got}'. Supported values are: {known}."))
 }
 

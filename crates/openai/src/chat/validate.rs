@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{ChatRequest, Content, messages, messages::pixels};
 use crate::{
     ApiError,
-    check::{self, Checked, clip, one_of, range, whole},
+    check::{self, Checked, SamplingFields, clip, one_of, range, whole},
 };
 
 impl ChatRequest {
@@ -27,14 +27,22 @@ impl ChatRequest {
         messages::check(&self.messages, self.continue_final_message == Some(true))
     }
 
+    /// What it says of sampling.
+    #[must_use]
+    pub const fn sampling(&self) -> SamplingFields {
+        SamplingFields {
+            temperature: self.temperature,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            repetition_penalty: self.repetition_penalty,
+            top_k: self.top_k,
+        }
+    }
+
     fn numbers(&self) -> Checked {
-        range("temperature", self.temperature, 0.0, 2.0)?;
-        range("top_p", self.top_p, 0.0, 1.0)?;
-        range("min_p", self.min_p, 0.0, 1.0)?;
-        range("frequency_penalty", self.frequency_penalty, -2.0, 2.0)?;
-        range("presence_penalty", self.presence_penalty, -2.0, 2.0)?;
-        range("repetition_penalty", self.repetition_penalty, 0.01, 10.0)?;
-        whole("top_k", self.top_k, -1, i64::from(u32::MAX))?;
+        self.sampling().check()?;
         whole("n", self.n, 1, 128)?;
         whole("top_logprobs", self.top_logprobs, 0, 20)?;
         whole("max_tokens", self.max_tokens, 1, i64::MAX)?;

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::{
     ApiError,
     chat::{StreamOptions, shapes},
-    check::{Checked, clip, missing, range, unsupported, whole},
+    check::{Checked, SamplingFields, clip, missing, range, unsupported, whole},
 };
 
 /// Prompts of one request.
@@ -167,14 +167,22 @@ impl CompletionRequest {
         Ok(())
     }
 
+    /// What it says of sampling.
+    #[must_use]
+    pub const fn sampling(&self) -> SamplingFields {
+        SamplingFields {
+            temperature: self.temperature,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            repetition_penalty: self.repetition_penalty,
+            top_k: self.top_k,
+        }
+    }
+
     fn numbers(&self) -> Checked {
-        range("temperature", self.temperature, 0.0, 2.0)?;
-        range("top_p", self.top_p, 0.0, 1.0)?;
-        range("min_p", self.min_p, 0.0, 1.0)?;
-        range("frequency_penalty", self.frequency_penalty, -2.0, 2.0)?;
-        range("presence_penalty", self.presence_penalty, -2.0, 2.0)?;
-        range("repetition_penalty", self.repetition_penalty, 0.01, 10.0)?;
-        whole("top_k", self.top_k, -1, i64::from(u32::MAX))?;
+        self.sampling().check()?;
         whole("n", self.n, 1, 128)?;
         whole("best_of", self.best_of, 0, 20)?;
         whole("logprobs", self.logprobs, 0, 5)?;

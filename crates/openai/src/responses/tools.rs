@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::ResponseRequest;
 use crate::{
     ApiError,
-    chat::{FunctionDefinition, MOST_TOOLS, ToolChoice, bad_name, name_fits, parameters, unknown_mode},
+    chat::{FunctionDefinition, MOST_TOOLS, ToolChoice, bad_name, mode_of, name_fits, parameters, unknown_mode},
     check::{Checked, clip, missing, unsupported_value},
 };
 
@@ -71,12 +71,7 @@ impl ResponseRequest {
     fn asked_choice(&self) -> Result<Option<ToolChoice>, ApiError> {
         let Some(choice) = &self.tool_choice else { return Ok(None) };
         if let Value::String(mode) = choice {
-            return match mode.as_str() {
-                "none" => Ok(Some(ToolChoice::None)),
-                "auto" => Ok(Some(ToolChoice::Auto(None))),
-                "required" => Ok(Some(ToolChoice::Required(None))),
-                other => Err(unknown_mode("tool_choice", other, "'none', 'auto', and 'required'")),
-            };
+            return mode_of(mode).map(Some);
         }
         match choice.get("type").and_then(Value::as_str) {
             Some("function") => Ok(Some(ToolChoice::Required(Some(vec![name(choice, "tool_choice.name")?])))),

@@ -6,7 +6,7 @@ use super::{Input, ResponseRequest};
 use crate::{
     ApiError,
     chat::pixels,
-    check::{self, Checked, one_of, range, unsupported, whole},
+    check::{self, Checked, SamplingFields, one_of, unsupported, whole},
 };
 
 const INCLUDES: [&str; 8] = [
@@ -48,14 +48,22 @@ impl ResponseRequest {
         }
     }
 
+    /// What it says of sampling.
+    #[must_use]
+    pub const fn sampling(&self) -> SamplingFields {
+        SamplingFields {
+            temperature: self.temperature,
+            top_p: self.top_p,
+            min_p: self.min_p,
+            frequency_penalty: self.frequency_penalty,
+            presence_penalty: self.presence_penalty,
+            repetition_penalty: self.repetition_penalty,
+            top_k: self.top_k,
+        }
+    }
+
     fn numbers(&self) -> Checked {
-        range("temperature", self.temperature, 0.0, 2.0)?;
-        range("top_p", self.top_p, 0.0, 1.0)?;
-        range("min_p", self.min_p, 0.0, 1.0)?;
-        range("frequency_penalty", self.frequency_penalty, -2.0, 2.0)?;
-        range("presence_penalty", self.presence_penalty, -2.0, 2.0)?;
-        range("repetition_penalty", self.repetition_penalty, 0.01, 10.0)?;
-        whole("top_k", self.top_k, -1, i64::from(u32::MAX))?;
+        self.sampling().check()?;
         whole("top_logprobs", self.top_logprobs, 0, 20)?;
         whole("max_tool_calls", self.max_tool_calls, 1, i64::MAX)?;
         whole("max_output_tokens", self.max_output_tokens, 16, i64::MAX)

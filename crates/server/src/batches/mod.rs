@@ -12,6 +12,7 @@ use bytes::Bytes;
 use vlgate_openai::{
     ApiError, ErrorResponse, ListKind, ListQuery,
     batches::{Batch, BatchCounts, BatchKind, BatchList, BatchRequest, BatchStatus, BatchUsage},
+    clip,
     files::FilePurpose,
 };
 
@@ -21,7 +22,7 @@ pub use turn::Turns;
 use crate::{
     State,
     body::{self, Body},
-    reply::{self, refuse},
+    reply::{self, answer},
     store::{BatchRow, Order, Owner, Paging, StoreError, new_id, now},
 };
 
@@ -81,10 +82,6 @@ pub async fn cancel(state: web::Data<State>, owner: Owner, id: web::Path<String>
     answer(stop(&state, &owner, &id).await)
 }
 
-fn answer(result: Result<impl serde::Serialize, ApiError>) -> HttpResponse {
-    result.map_or_else(|error| refuse(&error), |value| HttpResponse::Ok().json(value))
-}
-
 async fn add(state: &State, body: Body) -> Result<Batch, ApiError> {
     let (request, endpoint) = BatchRequest::parse(&body.bytes)?;
     let owner = body.owner;
@@ -123,7 +120,7 @@ async fn add(state: &State, body: Body) -> Result<Batch, ApiError> {
 
 /// The input must be there, and be meant for a batch.
 async fn input(state: &State, owner: &Owner, id: &str) -> Result<(), ApiError> {
-    let shown: String = id.chars().take(64).collect();
+    let shown = clip(id);
     let file = state.store.file(owner, id).await.map_err(|error| match error {
         StoreError::NotFound => {
             ApiError::invalid("input_file_id", format!("Invalid 'input_file_id': No such File object: {shown}"))
@@ -145,8 +142,7 @@ async fn page_of(
 ) -> Result<BatchList, ApiError> {
     let Ok(query) = query else { return Err(reply::query()) };
     let (limit, oldest) = query.checked(100, 20)?;
-    let order = if oldest { Order::Ascending } else { Order::Descending };
-    let paging = Paging { limit, order, after: query.after.clone() };
+    let paging = Paging { limit, order: Order::oldest_first(oldest), after: query.after.clone() };
     let page = state.store.batches(owner, paging).await.map_err(|error| match error {
         StoreError::NotFound => missing(&error, query.after.as_deref().unwrap_or_default()).at("after"),
         other => reply::store(&other),
@@ -175,9 +171,5 @@ async fn stop(state: &State, owner: &Owner, id: &str) -> Result<Batch, ApiError>
 
 /// A batch that is not there, in OpenAI's words.
 fn missing(error: &StoreError, id: &str) -> ApiError {
-    if !matches!(error, StoreError::NotFound) {
-        return reply::store(error);
-    }
-    let shown: String = id.chars().take(64).collect();
-    ApiError::new(404, "invalid_request_error", "", format!("No batch found with id '{shown}'."))
+    reply::missing(error, id, |id| format!("No batch found with id '{id}'."))
 }

@@ -105,11 +105,7 @@ fn sampling(options: ClipOptions) -> Clipping {
 }
 
 fn file(file: &chat::File) -> Option<Wish<'_>> {
-    let source = match (&file.file_data, &file.file_url, &file.file_id) {
-        (Some(data), ..) => FileSource::Data(data.as_str().into()),
-        (_, Some(url), _) => FileSource::Url(url),
-        (.., id) => FileSource::Id(id.as_deref()?),
-    };
+    let source = FileSource::of(file.file_data.as_deref(), file.file_url.as_deref(), file.file_id.as_deref())?;
     let sizing = Sizing { detail: intake::detail(file.detail.as_deref()), ..Sizing::default() };
     Some(Wish::File { source, name: file.filename.as_deref(), pages: file.pages.as_deref(), sizing })
 }
@@ -131,20 +127,8 @@ pub fn jobs(
     let one = |index: u32| Job {
         id: format!("{id}/{index}"),
         sampling: Sampling {
-            temperature: request.temperature,
-            top_p: request.top_p,
-            top_k: request.top_k.map(|k| u32::try_from(k).unwrap_or(0)),
-            min_p: request.min_p,
-            seed: request.seed.map(|s| s.wrapping_add(i64::from(index))),
-            frequency_penalty: request.frequency_penalty,
-            presence_penalty: request.presence_penalty,
-            repetition_penalty: request.repetition_penalty,
-            logit_bias: request
-                .logit_bias
-                .iter()
-                .flatten()
-                .filter_map(|(id, bias)| Some((id.parse().ok()?, *bias)))
-                .collect(),
+            logit_bias: intake::biases(request.logit_bias.iter().flatten()),
+            ..intake::sampling(request.sampling(), request.seed, index)
         },
         max_tokens: request.token_limit(),
         stop: request.stop_texts(),

@@ -2,7 +2,6 @@
 
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use serde::Serialize;
 use serde_json::Value;
 use vlgate_openai::{
     ApiError, ErrorResponse, ListKind, ListOrder, ListQuery,
@@ -13,8 +12,9 @@ use vlgate_openai::{
 };
 
 use crate::{
-    State, body, reply,
-    store::{CompletionRow, NewCompletion, Order, Owner, Paging, Store, StoreError, Wanted},
+    State, body,
+    reply::{self, answer},
+    store::{CompletionRow, NewCompletion, Order, Owner, Page, Paging, Store, StoreError, Wanted},
 };
 
 /// What keeps a completion once it is whole.
@@ -161,13 +161,9 @@ pub async fn messages(
     answer(said(&state, &owner, &id, query).await)
 }
 
-fn answer(result: Result<impl Serialize, ApiError>) -> HttpResponse {
-    result.map_or_else(|error| reply::refuse(&error), |value| HttpResponse::Ok().json(value))
-}
-
 async fn page(state: &State, owner: &Owner, query: Query) -> Result<CompletionList, ApiError> {
     let query = KeptQuery::read(query.map_err(|_| reply::query())?.into_inner())?;
-    let order = if query.oldest_first { Order::Ascending } else { Order::Descending };
+    let order = Order::oldest_first(query.oldest_first);
     let paging = Paging { limit: query.limit, order, after: query.after.clone() };
     let wanted = Wanted { model: query.model, metadata: query.metadata, paging };
     let page = state.store.completions(owner, wanted).await.map_err(|error| match error {
@@ -191,24 +187,12 @@ async fn said(
     // All that one completion answers was one request's size.
     let all = state.store.completion_messages(owner, id).await.map_err(|e| missing(&e, id))?;
     let all = all.iter().map(|body| serde_json::from_str(body)).collect::<Result<Vec<Value>, _>>();
-    let mut all = all.map_err(|e| reply::store(&e.into()))?;
-    if !oldest_first {
-        all.reverse();
-    }
-    let id_of = |message: &Value| message.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let from = match &query.after {
-        None => 0,
-        Some(after) => {
-            1 + all.iter().position(|m| id_of(m) == *after).ok_or_else(|| {
-                let shown: String = after.chars().take(64).collect();
-                ApiError::invalid("after", format!("Invalid 'after': there is no message '{shown}' in this list."))
-            })?
-        }
-    };
-    let has_more = all.len().saturating_sub(from) > limit as usize;
-    let data: Vec<Value> = all.into_iter().skip(from).take(limit as usize).collect();
-    let (first_id, last_id) = (data.first().map(id_of).unwrap_or_default(), data.last().map(id_of).unwrap_or_default());
-    Ok(MessageList { object: ListKind::List, data, first_id, last_id, has_more })
+    let all = all.map_err(|e| reply::store(&e.into()))?;
+    let id = |message: &Value| message.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let paging = Paging { limit, order: Order::oldest_first(oldest_first), after: query.after };
+    let Page { rows: data, more } = Page::cut(all, &paging, id).ok_or_else(|| paging.nothing_behind("message"))?;
+    let (first_id, last_id) = (data.first().map(id).unwrap_or_default(), data.last().map(id).unwrap_or_default());
+    Ok(MessageList { object: ListKind::List, data, first_id, last_id, has_more: more })
 }
 
 /// The completion as it was answered, with the metadata that it has now.
@@ -221,12 +205,5 @@ fn shown(row: CompletionRow) -> Result<Value, StoreError> {
 }
 
 fn missing(error: &StoreError, id: &str) -> ApiError {
-    match error {
-        StoreError::NotFound => {
-            let shown: String = id.chars().take(64).collect();
-            let message = format!("Chat completion with id '{shown}' not found.");
-            ApiError::new(404, "invalid_request_error", "", message)
-        }
-        other => reply::store(other),
-    }
+    reply::missing(error, id, |id| format!("Chat completion with id '{id}' not found."))
 }

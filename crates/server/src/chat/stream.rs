@@ -1,8 +1,7 @@
 //! Server-sent events: the role first, deltas, the reason, the usage where it was asked for, `[DONE]`.
 
 use actix_web::HttpResponse;
-use futures::{StreamExt, stream::SelectAll};
-use vlgate_engine::{EngineError, Event, EventStream};
+use vlgate_engine::{Event, EventStream};
 use vlgate_openai::{
     ApiError,
     chat::{
@@ -18,10 +17,8 @@ use super::{
 use crate::{
     rate::Stopwatch,
     reply,
-    sse::{self, Gone, Lines},
+    sse::{self, Events, Gone, Lines},
 };
-
-type Indexed = std::pin::Pin<Box<dyn futures::Stream<Item = (u32, Result<Event, EngineError>)> + Send>>;
 
 /// Answers 200 once the first event is there, or the error that came in its place.
 pub async fn respond(
@@ -32,9 +29,7 @@ pub async fn respond(
     stopwatch: Stopwatch,
 ) -> Result<HttpResponse, ApiError> {
     let count = streams.len();
-    let indexed = streams.into_iter().enumerate().map(|(i, s)| -> Indexed { Box::pin(s.map(move |e| (i as u32, e))) });
-    let mut events: SelectAll<Indexed> = futures::stream::select_all(indexed);
-    let first = sse::first(&mut events, |(_, event)| event).await?;
+    let events = Events::begin(streams).await?;
     let (lines, response) = sse::open();
     let record = keeper.map(|keeper| Record { keeper, choices: (0..count).map(|_| Growing::default()).collect() });
     let writer = Writer {
@@ -46,7 +41,7 @@ pub async fn respond(
         total: None,
         _stopwatch: stopwatch,
     };
-    tokio::spawn(writer.run(first, events, count));
+    tokio::spawn(writer.run(events, count));
     Ok(response)
 }
 
@@ -67,46 +62,26 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(
-        mut self,
-        first: Option<(u32, Result<Event, EngineError>)>,
-        mut events: SelectAll<Indexed>,
-        count: usize,
-    ) {
-        let _ = self.write(first, &mut events, count).await;
+    async fn run(mut self, events: Events, count: usize) {
+        let _ = self.write(events, count).await;
     }
 
-    async fn write(
-        &mut self,
-        first: Option<(u32, Result<Event, EngineError>)>,
-        events: &mut SelectAll<Indexed>,
-        count: usize,
-    ) -> Result<(), Gone> {
+    async fn write(&mut self, mut events: Events, count: usize) -> Result<(), Gone> {
         for index in 0..count as u32 {
             let delta =
                 Delta { role: Some(AssistantRole::Assistant), content: Some(String::new()), ..Delta::default() };
             self.chunk(index, delta, Vec::new(), None).await?;
         }
-        let mut next = first;
-        let mut finished = 0;
-        loop {
-            let event = match next.take() {
-                Some(event) => Some(event),
-                None => self.lines.next(events, sse::COMMENT).await?,
+        while let Some((index, event)) = events.next(&self.lines).await? {
+            let event = match event {
+                Ok(event) => event,
+                Err(error) => return self.lines.data(&reply::engine(&error).body()).await,
             };
-            match event {
-                Some((index, Ok(event))) => {
-                    finished += usize::from(matches!(event, Event::Finished { .. }));
-                    let wants = self.head.wants;
-                    if let Some(growing) = self.record.as_mut().and_then(|r| r.choices.get_mut(index as usize)) {
-                        growing.take(event.clone(), wants);
-                    }
-                    self.event(index, event).await?;
-                }
-                Some((_, Err(error))) => return self.lines.data(&reply::engine(&error).body()).await,
-                None if finished == count => break,
-                None => return self.lines.data(&reply::engine(&sse::unfinished()).body()).await,
+            let wants = self.head.wants;
+            if let Some(growing) = self.record.as_mut().and_then(|r| r.choices.get_mut(index)) {
+                growing.take(event.clone(), wants);
             }
+            self.event(index as u32, event).await?;
         }
         // Kept before the client hears that this was all, so that it can ask for it at once.
         if let Some(record) = self.record.take() {

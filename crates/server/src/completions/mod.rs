@@ -6,6 +6,7 @@ mod stream;
 
 use actix_web::{Error, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
+use vlgate_engine::ModelCard;
 use vlgate_openai::{
     ApiError, ErrorResponse,
     completions::{CompletionRequest, OldCompletion},
@@ -44,7 +45,7 @@ async fn respond(state: &web::Data<State>, body: &Body) -> Answer {
         let note = format!("model={} stream", card.id);
         return Ok((stream::respond(begun, &request, stopwatch).await?, note));
     }
-    let completion = whole(state, &body.id, &request).await?;
+    let completion = whole(state, &card, &body.id, &request).await?;
     let usage = completion.usage.clone().flatten().unwrap_or_default();
     let note = format!("model={} prompt={} completion={}", card.id, usage.prompt_tokens, usage.completion_tokens);
     Ok((HttpResponse::Ok().json(completion), note))
@@ -59,11 +60,15 @@ pub async fn complete(state: &State, id: &str, body: &[u8]) -> Result<OldComplet
     if request.stream == Some(true) {
         return Err(ApiError::invalid("stream", "Invalid 'stream': a batch has no streams."));
     }
-    whole(state, id, &request).await
+    whole(state, &state.model(&request.model)?, id, &request).await
 }
 
-async fn whole(state: &State, id: &str, request: &CompletionRequest) -> Result<OldCompletion, ApiError> {
-    let card = state.model(&request.model)?;
-    let begun = start::start(state, &card, request, id).await?;
+async fn whole(
+    state: &State,
+    card: &ModelCard,
+    id: &str,
+    request: &CompletionRequest,
+) -> Result<OldCompletion, ApiError> {
+    let begun = start::start(state, card, request, id).await?;
     answer::collect(begun, request).await
 }

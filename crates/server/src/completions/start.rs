@@ -7,7 +7,7 @@ use vlgate_openai::{
     completions::{CompletionRequest, Prompt},
 };
 
-use crate::{State, reply};
+use crate::{State, intake, reply};
 
 /// A job that was started.
 pub struct Begun {
@@ -74,7 +74,10 @@ async fn one(
     }
     let job = Job {
         id: format!("{id}/{candidate}"),
-        sampling: sampling(request, candidate),
+        sampling: Sampling {
+            logit_bias: intake::biases(request.logit_bias.iter().flatten()),
+            ..intake::sampling(request.sampling(), request.seed, candidate)
+        },
         max_tokens: Some(request.token_limit()),
         stop: request.stop_texts(),
         ignore_eos: request.ignore_eos.unwrap_or(false),
@@ -88,21 +91,6 @@ async fn one(
 fn reported(request: &CompletionRequest) -> Option<u8> {
     let compared = (request.candidates() > request.n.unwrap_or(1)).then_some(0);
     request.logprobs.map(|n| u8::try_from(n).unwrap_or(5)).or(compared)
-}
-
-fn sampling(request: &CompletionRequest, candidate: u32) -> Sampling {
-    let bias = request.logit_bias.iter().flatten();
-    Sampling {
-        temperature: request.temperature,
-        top_p: request.top_p,
-        top_k: request.top_k.map(|k| u32::try_from(k).unwrap_or(0)),
-        min_p: request.min_p,
-        seed: request.seed.map(|s| s.wrapping_add(i64::from(candidate))),
-        frequency_penalty: request.frequency_penalty,
-        presence_penalty: request.presence_penalty,
-        repetition_penalty: request.repetition_penalty,
-        logit_bias: bias.filter_map(|(id, bias)| Some((id.parse().ok()?, *bias))).collect(),
-    }
 }
 
 /// An answer of no tokens, which nothing has to be computed for.

@@ -1,8 +1,7 @@
 //! Server-sent events: the prompt where it was asked for, pieces of text, the reason, the usage, `[DONE]`.
 
 use actix_web::HttpResponse;
-use futures::{StreamExt, stream::SelectAll};
-use vlgate_engine::{EngineError, Event};
+use vlgate_engine::Event;
 use vlgate_openai::{
     ApiError,
     chat::Usage,
@@ -16,10 +15,8 @@ use super::{
 use crate::{
     rate::Stopwatch,
     reply,
-    sse::{self, Gone, Lines},
+    sse::{self, Events, Gone, Lines},
 };
-
-type Indexed = std::pin::Pin<Box<dyn futures::Stream<Item = (usize, Result<Event, EngineError>)> + Send>>;
 
 /// Answers 200 once the first event is there, or the error that came in its place.
 pub async fn respond(
@@ -28,12 +25,11 @@ pub async fn respond(
     stopwatch: Stopwatch,
 ) -> Result<HttpResponse, ApiError> {
     let (mut answers, mut streams) = (Vec::new(), Vec::new());
-    for (i, one) in begun.into_iter().enumerate() {
+    for one in begun {
         answers.push(Telling { prompt: one.prompt, echo: one.echo, logprobs: Track::default() });
-        streams.push(Box::pin(one.events.map(move |event| (i, event))) as Indexed);
+        streams.push(one.events);
     }
-    let mut events = futures::stream::select_all(streams);
-    let first = sse::first(&mut events, |(_, event)| event).await?;
+    let events = Events::begin(streams).await?;
     let (lines, response) = sse::open();
     let writer = Writer {
         lines,
@@ -44,7 +40,7 @@ pub async fn respond(
         sums: Sums::default(),
         _stopwatch: stopwatch,
     };
-    tokio::spawn(writer.run(first, events));
+    tokio::spawn(writer.run(events));
     Ok(response)
 }
 
@@ -66,36 +62,21 @@ struct Writer {
 }
 
 impl Writer {
-    async fn run(mut self, first: Option<(usize, Result<Event, EngineError>)>, mut events: SelectAll<Indexed>) {
-        let _ = self.write(first, &mut events).await;
+    async fn run(mut self, events: Events) {
+        let _ = self.write(events).await;
     }
 
-    async fn write(
-        &mut self,
-        first: Option<(usize, Result<Event, EngineError>)>,
-        events: &mut SelectAll<Indexed>,
-    ) -> Result<(), Gone> {
+    async fn write(&mut self, mut events: Events) -> Result<(), Gone> {
         for index in 0..self.answers.len() {
             let echo = self.answers.get_mut(index).map(|a| std::mem::take(&mut a.echo)).unwrap_or_default();
             if !echo.is_empty() {
                 self.chunk(index, echo, None, None).await?;
             }
         }
-        let mut next = first;
-        let mut finished = 0;
-        loop {
-            let event = match next.take() {
-                Some(event) => Some(event),
-                None => self.lines.next(events, sse::COMMENT).await?,
-            };
+        while let Some((index, event)) = events.next(&self.lines).await? {
             match event {
-                Some((index, Ok(event))) => {
-                    finished += usize::from(matches!(event, Event::Finished { .. }));
-                    self.event(index, event).await?;
-                }
-                Some((_, Err(error))) => return self.lines.data(&reply::engine(&error).body()).await,
-                None if finished == self.answers.len() => break,
-                None => return self.lines.data(&reply::engine(&sse::unfinished()).body()).await,
+                Ok(event) => self.event(index, event).await?,
+                Err(error) => return self.lines.data(&reply::engine(&error).body()).await,
             }
         }
         if self.with_usage {

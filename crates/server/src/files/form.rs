@@ -7,7 +7,7 @@ use actix_web::http::header::DispositionParam;
 use bytes::Bytes;
 use futures::StreamExt;
 use tokio::time::timeout;
-use vlgate_openai::{ApiError, files::UploadFields};
+use vlgate_openai::{ApiError, clip, files::UploadFields};
 
 use super::{kind, name};
 use crate::{
@@ -85,7 +85,7 @@ async fn file(state: &State, mut field: Field) -> Result<Arrived, ApiError> {
 async fn text(mut field: Field, name: &str) -> Result<String, ApiError> {
     let mut bytes = Vec::new();
     let long = |what: &str| {
-        let name: String = name.chars().take(64).collect();
+        let name = clip(name);
         ApiError::invalid(name.clone(), format!("Invalid '{name}': {what}."))
     };
     while let Some(chunk) = next::<Bytes>(field.next()).await? {

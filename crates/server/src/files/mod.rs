@@ -28,7 +28,7 @@ pub use resolve::resolve;
 
 use crate::{
     State,
-    reply::{self, refuse},
+    reply::{self, answer, refuse},
     store::{FileRow, Order, Owner, Page, Paging, StoreError},
 };
 
@@ -127,10 +127,6 @@ pub async fn delete(state: web::Data<State>, owner: Owner, id: web::Path<String>
     answer(gone.map(|()| FileDeleted { id, object: FileKind::File, deleted: true }))
 }
 
-fn answer(result: Result<impl serde::Serialize, ApiError>) -> HttpResponse {
-    result.map_or_else(|error| refuse(&error), |value| HttpResponse::Ok().json(value))
-}
-
 async fn page_of(
     state: &State,
     owner: &Owner,
@@ -139,8 +135,7 @@ async fn page_of(
 ) -> Result<Page<FileRow>, ApiError> {
     let (Ok(only), Ok(query)) = (only, query) else { return Err(reply::query()) };
     let (limit, oldest) = query.checked(10_000, 10_000)?;
-    let order = if oldest { Order::Ascending } else { Order::Descending };
-    let paging = Paging { limit, order, after: query.after.clone() };
+    let paging = Paging { limit, order: Order::oldest_first(oldest), after: query.after.clone() };
     let page = state.store.files(owner, only.purpose.clone(), paging).await;
     page.map_err(|error| match error {
         StoreError::NotFound => missing(&error, query.after.as_deref().unwrap_or_default()).at("after"),
@@ -150,11 +145,8 @@ async fn page_of(
 
 /// A file that is not there, in OpenAI's words.
 fn missing(error: &StoreError, id: &str) -> ApiError {
-    if !matches!(error, StoreError::NotFound) {
-        return reply::store(error);
-    }
-    let shown: String = id.chars().take(64).collect();
-    ApiError::new(404, "invalid_request_error", "", format!("No such File object: {shown}")).at("id")
+    let refused = reply::missing(error, id, |id| format!("No such File object: {id}"));
+    if matches!(error, StoreError::NotFound) { refused.at("id") } else { refused }
 }
 
 fn object(row: &FileRow) -> FileObject {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::{io::AsyncReadExt, sync::OwnedSemaphorePermit, time::timeout};
-use vlgate_openai::ApiError;
+use vlgate_openai::{ApiError, clip};
 
 use crate::{
     State, reply,
@@ -39,7 +39,7 @@ impl Resolved {
 /// # Errors
 /// 400 at `path`: there is no such file, or it is too large; 429 when too many bytes of files are in memory.
 pub async fn resolve(state: &State, owner: &Owner, id: &str, limit: u64, path: &str) -> Result<Resolved, ApiError> {
-    let shown: String = id.chars().take(64).collect();
+    let shown = clip(id);
     let gone = || {
         // A part of a request is wrong, not the address: no SDK should send it again or take it for a missing model.
         ApiError::new(400, "invalid_request_error", "file_not_found", format!("No such File object: {shown}")).at(path)

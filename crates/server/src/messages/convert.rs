@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use vlgate_engine::{Conversation, Job, ModelCard, Role, Sampling, TemplateOptions, ToolCall};
+use vlgate_engine::{Conversation, Job, ModelCard, Role, TemplateOptions, ToolCall};
 use vlgate_openai::{
-    ApiError, TextOr,
+    ApiError, SamplingFields, TextOr,
     anthropic::{Block, Message, MessageRequest, Source, Tool},
     chat::FunctionDefinition,
 };
@@ -125,15 +125,15 @@ fn url(source: &Source) -> Cow<'_, str> {
 /// None for a request that was validated.
 pub fn job(card: &ModelCard, request: &MessageRequest, conversation: Conversation, id: &str) -> Result<Job, ApiError> {
     let parallel = request.tool_choice.as_ref().and_then(|c| c.disable_parallel_tool_use) != Some(true);
+    let fields = SamplingFields {
+        temperature: request.temperature,
+        top_p: request.top_p,
+        top_k: request.top_k,
+        ..SamplingFields::default()
+    };
     Ok(Job {
         id: id.to_owned(),
-        sampling: Sampling {
-            temperature: request.temperature,
-            top_p: request.top_p,
-            top_k: request.top_k.map(|k| u32::try_from(k).unwrap_or(0)),
-            seed: request.seed,
-            ..Sampling::default()
-        },
+        sampling: intake::sampling(fields, request.seed, 0),
         max_tokens: Some(u32::try_from(request.max_tokens).unwrap_or(u32::MAX)),
         stop: request.stop_sequences.clone().unwrap_or_default(),
         format: intake::format(request.answer_format()?),

@@ -8,7 +8,7 @@ use actix_web::{
 };
 use bytes::Bytes;
 use futures::StreamExt;
-use vlgate_engine::{EngineError, Event as Told, EventStream, Job};
+use vlgate_engine::{EngineError, EventStream, Job};
 use vlgate_openai::{
     ApiError,
     anthropic::{Count, CountRequest, Event, Failure, MessageRequest, Reply},
@@ -21,7 +21,7 @@ use crate::{
     door::{Note, RequestId},
     rate::Stopwatch,
     reply,
-    sse::{self, Gone, Lines},
+    sse::{self, Events, Gone, Lines},
 };
 
 /// Whether a path is one of this skin's, whose errors have Anthropic's shape.
@@ -54,14 +54,14 @@ async fn respond(state: &web::Data<State>, body: &Body) -> Answer {
     let card = state.model(&request.model)?;
     let (conversation, _) = convert::draft(&request)?.resolve(state, &body.owner, &card).await?;
     let job = convert::job(&card, &request, conversation, &body.id)?;
-    let mut events = start(state, job).await.map_err(|e| in_request(reply::engine(&e)))?;
+    let events = start(state, job).await.map_err(|e| in_request(reply::engine(&e)))?;
     let telling = Telling::new(&request.model);
     if request.stream == Some(true) {
-        let first = sse::first(&mut events, |event| event).await?;
+        let events = Events::begin([events]).await?;
         let (lines, response) = sse::open();
         tokio::spawn(async move {
             let _stopwatch = stopwatch;
-            let _ = write(&lines, telling, first, events).await;
+            let _ = write(&lines, telling, events).await;
         });
         return Ok((response, format!("model={} stream", card.id)));
     }
@@ -92,18 +92,9 @@ async fn collect(mut telling: Telling, mut events: EventStream) -> Result<Reply,
     Ok(telling.reply)
 }
 
-async fn write(
-    lines: &Lines,
-    mut telling: Telling,
-    first: Option<Result<Told, EngineError>>,
-    mut events: EventStream,
-) -> Result<(), Gone> {
-    let mut next = first;
+async fn write(lines: &Lines, mut telling: Telling, mut events: Events) -> Result<(), Gone> {
     while !telling.ended() {
-        let event = match next.take() {
-            Some(event) => Some(event),
-            None => lines.next(&mut events, sse::COMMENT).await?,
-        };
+        let event = events.next(lines).await?.map(|(_, event)| event);
         let told = match event.unwrap_or_else(|| Err(sse::unfinished())) {
             Ok(event) => telling.tell(event),
             Err(error) => {

@@ -1,6 +1,6 @@
 //! From a request and its context to a draft of the conversation, and to the job.
 
-use vlgate_engine::{Conversation, Job, ModelCard, Role, Sampling, TemplateOptions, ToolCall};
+use vlgate_engine::{Conversation, Job, ModelCard, Role, TemplateOptions, ToolCall};
 use vlgate_media::Sizing;
 use vlgate_openai::{
     ApiError, TextOr,
@@ -123,11 +123,7 @@ fn piece<'a>(part: &'a Part, path: &str, all: Option<&ProcessorOptions>) -> Opti
             Wish::Image { origin, field, uuid: None, sizing }
         }
         "input_file" => {
-            let source = match (&part.file_data, &part.file_url, &part.file_id) {
-                (Some(data), ..) => FileSource::Data(data.as_str().into()),
-                (_, Some(url), _) => FileSource::Url(url),
-                (.., id) => FileSource::Id(id.as_deref()?),
-            };
+            let source = FileSource::of(part.file_data.as_deref(), part.file_url.as_deref(), part.file_id.as_deref())?;
             let sizing = Sizing { detail: intake::detail(part.detail.as_deref()), ..Sizing::default() };
             Wish::File { source, name: part.filename.as_deref(), pages: None, sizing }
         }
@@ -143,17 +139,7 @@ fn piece<'a>(part: &'a Part, path: &str, all: Option<&ProcessorOptions>) -> Opti
 pub fn job(card: &ModelCard, request: &ResponseRequest, conversation: Conversation, id: &str) -> Result<Job, ApiError> {
     Ok(Job {
         id: id.to_owned(),
-        sampling: Sampling {
-            temperature: request.temperature,
-            top_p: request.top_p,
-            top_k: request.top_k.map(|k| u32::try_from(k).unwrap_or(0)),
-            min_p: request.min_p,
-            seed: request.seed,
-            frequency_penalty: request.frequency_penalty,
-            presence_penalty: request.presence_penalty,
-            repetition_penalty: request.repetition_penalty,
-            logit_bias: Vec::new(),
-        },
+        sampling: intake::sampling(request.sampling(), request.seed, 0),
         max_tokens: request.token_limit(),
         ignore_eos: request.ignore_eos.unwrap_or(false),
         format: intake::format(request.answer_format()?),

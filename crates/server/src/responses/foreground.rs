@@ -3,7 +3,7 @@
 
 use actix_web::{HttpResponse, web};
 use futures::StreamExt;
-use vlgate_engine::{EngineError, Event, EventStream};
+use vlgate_engine::EventStream;
 use vlgate_openai::{ApiError, responses::Response};
 
 use super::{history, tell::Telling};
@@ -11,7 +11,7 @@ use crate::{
     State,
     rate::Stopwatch,
     reply,
-    sse::{self, Gone, Lines},
+    sse::{self, Events, Gone, Lines},
     store::{KeptItem, NewResponse, Owner, StoreError},
 };
 
@@ -64,35 +64,25 @@ pub async fn collect(mut telling: Telling, mut events: EventStream, keeper: Keep
 /// That error.
 pub async fn stream(
     telling: Telling,
-    mut events: EventStream,
+    events: EventStream,
     keeper: Keeper,
     stopwatch: Stopwatch,
 ) -> Result<HttpResponse, ApiError> {
-    let first = sse::first(&mut events, |event| event).await?;
+    let events = Events::begin([events]).await?;
     let (lines, response) = sse::open();
     tokio::spawn(async move {
         let _stopwatch = stopwatch;
-        let _ = write(&lines, telling, first, events, keeper).await;
+        let _ = write(&lines, telling, events, keeper).await;
     });
     Ok(response)
 }
 
-async fn write(
-    lines: &Lines,
-    mut telling: Telling,
-    first: Option<Result<Event, EngineError>>,
-    mut events: EventStream,
-    keeper: Keeper,
-) -> Result<(), Gone> {
+async fn write(lines: &Lines, mut telling: Telling, mut events: Events, keeper: Keeper) -> Result<(), Gone> {
     for event in telling.begin() {
         lines.event(event.event.name(), &event).await?;
     }
-    let mut next = first;
     let (told, ended) = loop {
-        let event = match next.take() {
-            Some(event) => Some(event),
-            None => lines.next(&mut events, sse::COMMENT).await?,
-        };
+        let event = events.next(lines).await?.map(|(_, event)| event);
         let told = match event.unwrap_or_else(|| Err(sse::unfinished())) {
             Ok(event) => telling.tell(event),
             Err(error) => telling.fail(&reply::engine(&error)),

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use vlgate_openai::{
-    ApiError,
+    ApiError, clip,
     responses::{Input, Item, ResponseRequest, check_calls},
 };
 
@@ -56,7 +56,7 @@ fn said(input: &Input) -> Vec<Placed> {
 async fn before(state: &State, owner: &Owner, id: &str) -> Result<Vec<Placed>, ApiError> {
     let refused = |error: StoreError| match error {
         StoreError::NotFound => {
-            let shown: String = id.chars().take(64).collect();
+            let shown = clip(id);
             let message = format!("Previous response with id '{shown}' not found.");
             ApiError::new(400, "invalid_request_error", "previous_response_not_found", message)
                 .at("previous_response_id")
@@ -88,7 +88,7 @@ async fn referred(state: &State, owner: &Owner, placed: &Placed) -> Result<Item,
     let found = async { read(&state.store.response_item(owner, id).await?) };
     found.await.map_err(|error| match error {
         StoreError::NotFound => {
-            let shown: String = id.chars().take(64).collect();
+            let shown = clip(id);
             let message =
                 format!("Item with id '{shown}' not found. Items are not persisted when `store` is set to false.");
             ApiError::new(400, "invalid_request_error", "item_not_found", message).at(format!("{}.id", placed.path))

@@ -10,8 +10,9 @@ use vlgate_openai::{
 };
 
 use crate::{
-    State, reply,
-    store::{Owner, ResponseRow, StoreError},
+    State,
+    reply::{self, answer},
+    store::{KeptItem, Order, Owner, Page, Paging, ResponseRow, StoreError},
 };
 
 /// How often, and how often at the most, a response is looked at that another server was asked to cancel.
@@ -94,10 +95,8 @@ pub async fn delete(state: web::Data<State>, owner: Owner, id: web::Path<String>
     if let Some(task) = state.tasks.find(&owner, &id) {
         task.cancel().await;
     }
-    match state.store.delete_response(&owner, &id).await {
-        Ok(()) => HttpResponse::Ok().json(Deleted::new(id)),
-        Err(error) => reply::refuse(&missing(&error, &id)),
-    }
+    let deleted = state.store.delete_response(&owner, &id).await.map_err(|e| missing(&e, &id));
+    answer(deleted.map(|()| Deleted::new(id)))
 }
 
 /// Cancels a response.
@@ -112,10 +111,7 @@ pub async fn delete(state: web::Data<State>, owner: Owner, id: web::Path<String>
         (status = 404, description = "No such response.", body = ErrorResponse),
     ))]
 pub async fn cancel(state: web::Data<State>, owner: Owner, id: web::Path<String>) -> HttpResponse {
-    match stop(&state, &owner, &id).await {
-        Ok(response) => HttpResponse::Ok().json(response),
-        Err(error) => reply::refuse(&error),
-    }
+    answer(stop(&state, &owner, &id).await)
 }
 
 async fn stop(state: &State, owner: &Owner, id: &str) -> Result<Value, ApiError> {
@@ -160,10 +156,7 @@ pub async fn input_items(
     id: web::Path<String>,
     query: Result<web::Query<ListQuery>, Error>,
 ) -> HttpResponse {
-    match list(&state, &owner, &id, query).await {
-        Ok(list) => HttpResponse::Ok().json(list),
-        Err(error) => reply::refuse(&error),
-    }
+    answer(list(&state, &owner, &id, query).await)
 }
 
 async fn list(
@@ -176,26 +169,14 @@ async fn list(
     let (limit, oldest_first) = query.checked(100, 20)?;
     // All that one response was made from was one request's size.
     let all = state.store.response_items(owner, id, false, u64::MAX).await;
-    let mut items = all.map_err(|e| missing(&e, id))?;
-    if !oldest_first {
-        items.reverse();
-    }
-    let from = match &query.after {
-        None => 0,
-        Some(after) => {
-            1 + items.iter().position(|i| i.id == *after).ok_or_else(|| {
-                let shown: String = after.chars().take(64).collect();
-                ApiError::invalid("after", format!("Invalid 'after': there is no item '{shown}' in this list."))
-            })?
-        }
-    };
-    let has_more = items.len().saturating_sub(from) > limit as usize;
-    let page: Vec<_> = items.into_iter().skip(from).take(limit as usize).collect();
-    let id_of = |item: Option<&crate::store::KeptItem>| item.map(|i| i.id.clone()).unwrap_or_default();
-    let (first_id, last_id) = (id_of(page.first()), id_of(page.last()));
-    let data = page.iter().map(|i| serde_json::from_str(&i.body)).collect::<Result<_, _>>();
+    let all = all.map_err(|e| missing(&e, id))?;
+    let id_of = |item: &KeptItem| item.id.clone();
+    let paging = Paging { limit, order: Order::oldest_first(oldest_first), after: query.after };
+    let Page { rows, more } = Page::cut(all, &paging, id_of).ok_or_else(|| paging.nothing_behind("item"))?;
+    let (first_id, last_id) = (rows.first().map(id_of).unwrap_or_default(), rows.last().map(id_of).unwrap_or_default());
+    let data = rows.iter().map(|i| serde_json::from_str(&i.body)).collect::<Result<_, _>>();
     let data = data.map_err(|e| reply::store(&e.into()))?;
-    Ok(ItemList { object: ListKind::List, data, first_id, last_id, has_more })
+    Ok(ItemList { object: ListKind::List, data, first_id, last_id, has_more: more })
 }
 
 async fn row(state: &State, owner: &Owner, id: &str) -> Result<ResponseRow, ApiError> {
@@ -203,14 +184,7 @@ async fn row(state: &State, owner: &Owner, id: &str) -> Result<ResponseRow, ApiE
 }
 
 fn missing(error: &StoreError, id: &str) -> ApiError {
-    match error {
-        StoreError::NotFound => {
-            let shown: String = id.chars().take(64).collect();
-            let message = format!("Response with id '{shown}' not found.");
-            ApiError::new(404, "invalid_request_error", "", message)
-        }
-        other => reply::store(other),
-    }
+    reply::missing(error, id, |id| format!("Response with id '{id}' not found."))
 }
 
 /// The response as it is kept; one whose server is gone has failed.

@@ -146,7 +146,7 @@ impl Task {
 
 /// An event as it is sent.
 pub fn line(event: &StreamEvent) -> String {
-    format!("event: {}\ndata: {}\n\n", event.event.name(), serde_json::to_string(event).unwrap_or_default())
+    sse::named(event.event.name(), event).unwrap_or_default()
 }
 
 /// To the end of the response, which is kept before anyone hears of its end.

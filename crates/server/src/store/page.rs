@@ -2,6 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params_from_iter};
 
+use vlgate_openai::{ApiError, clip};
+
 use super::{Owner, StoreError, now};
 
 /// Which way a list goes.
@@ -12,6 +14,14 @@ pub enum Order {
     /// Newest first.
     #[default]
     Descending,
+}
+
+impl Order {
+    /// By what a query says.
+    #[must_use]
+    pub const fn oldest_first(oldest: bool) -> Self {
+        if oldest { Self::Ascending } else { Self::Descending }
+    }
 }
 
 /// Which rows of a list are wanted.
@@ -32,6 +42,31 @@ pub struct Page<T> {
     pub rows: Vec<T>,
     /// Whether the list goes on.
     pub more: bool,
+}
+
+impl Paging {
+    /// What is wrong where the list has no `noun` with the id that the page is to begin behind.
+    #[must_use]
+    pub fn nothing_behind(&self, noun: &str) -> ApiError {
+        let after = clip(self.after.as_deref().unwrap_or_default());
+        ApiError::invalid("after", format!("Invalid 'after': there is no {noun} '{after}' in this list."))
+    }
+}
+
+impl<T> Page<T> {
+    /// A page of a list that is here as a whole, oldest first; `None` where the row to begin behind is not in it.
+    pub fn cut(mut all: Vec<T>, paging: &Paging, id: impl Fn(&T) -> String) -> Option<Self> {
+        if paging.order == Order::Descending {
+            all.reverse();
+        }
+        let from = match &paging.after {
+            None => 0,
+            Some(after) => 1 + all.iter().position(|row| id(row) == *after)?,
+        };
+        let most = paging.limit as usize;
+        let more = all.len().saturating_sub(from) > most;
+        Some(Self { rows: all.into_iter().skip(from).take(most).collect(), more })
+    }
 }
 
 /// What else the rows of a page fulfil: SQL with a `?` for each of the values.

@@ -285,15 +285,9 @@ impl Server {
         (response.status().as_u16(), response.json().await.unwrap())
     }
 
-    /// Any request under `/v1`, with a key.
+    /// The same under `/v1`; null is no body.
     pub async fn v1(&self, method: &str, path: &str, key: &str, body: Value) -> (u16, Value) {
-        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-        let mut request = self.http.request(method, format!("{}/v1{path}", self.base)).bearer_auth(key);
-        if !body.is_null() {
-            request = request.body(body.to_string());
-        }
-        let response = request.send().await.unwrap();
-        (response.status().as_u16(), response.json().await.unwrap_or_default())
+        self.call(method, &format!("/v1{path}"), key, Some(body).filter(|b| !b.is_null())).await
     }
 
     /// The events of a stream, each with its name.
