@@ -23,9 +23,11 @@ async fn main() {
         other => panic!("no precision '{other}'"),
     };
     options.kv = match word(2) {
-        "" | "f32" => KvKind::F32,
-        "f16" => KvKind::F16,
-        "q8" => KvKind::Q8,
+        "" => None,
+        "f32" => Some(KvKind::F32),
+        "f16" => Some(KvKind::F16),
+        "bf16" => Some(KvKind::Bf16),
+        "q8" => Some(KvKind::Q8),
         other => panic!("no kind '{other}'"),
     };
     options.cache = Some(word(4)).filter(|w| !w.is_empty()).map(Into::into);

@@ -1,4 +1,4 @@
-//! What one token costs as the context grows: `native_context FOLDER [q8|bf16] [f32|f16|q8 for keys and values] [tokens]`.
+//! What one token costs as the context grows: `native_context FOLDER [q8|bf16] [f32|f16|bf16|q8 for keys and values] [tokens]`.
 //!
 //! Decode steps of one sequence at a given place, over a cache whose every block was written before. Processor time, since the
 //! clock says little on a machine that others use too.
@@ -23,6 +23,7 @@ fn main() {
     let precision = if word(1) == "bf16" { Precision::Bf16 } else { Precision::Q8 };
     let kind = match word(2) {
         "f16" => KvKind::F16,
+        "bf16" => KvKind::Bf16,
         "q8" => KvKind::Q8,
         _ => KvKind::F32,
     };

@@ -5,7 +5,7 @@ mod native_common;
 
 use native_common::*;
 use vlgate_engine::native::{
-    KvKind, Precision,
+    Precision,
     kv::{BLOCK, Keys, Store},
     layout::Layout,
     model::Model,
@@ -46,7 +46,7 @@ fn distributions(precision: Precision) -> Vec<Vec<f32>> {
             Visual { at: span.start, from: 0, count: span.len, embedding: embedding.into() }
         });
         let blocks: Vec<u32> = (0..job.tokens.len().div_ceil(BLOCK) as u32).collect();
-        let mut store = Store::new(&model.config.text, KvKind::F32, blocks.len()).unwrap();
+        let mut store = Store::new(&model.config.text, precision.kv_kind(model.pool.level()), blocks.len()).unwrap();
         let segment = Segment {
             tokens: &job.tokens,
             start: 0,

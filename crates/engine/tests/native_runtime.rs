@@ -307,8 +307,8 @@ async fn seeded_draws_do_not_depend_on_the_batch() {
 #[tokio::test]
 async fn smaller_keys_and_values_are_close() {
     let case = case("random-tiny", "three_images");
-    for (kind, most) in [(KvKind::F16, 0.01), (KvKind::Q8, 0.2)] {
-        let answer = run(&tiny(|o| o.kv = kind), case.job(1)).await;
+    for (kind, most) in [(KvKind::F16, 0.01), (KvKind::Bf16, 0.05), (KvKind::Q8, 0.2)] {
+        let answer = run(&tiny(|o| o.kv = Some(kind)), case.job(1)).await;
         let wanted = case.list("logprobs_last", 1280);
         for (id, got) in &answer.tokens[0].top {
             let wanted = wanted[*id as usize];

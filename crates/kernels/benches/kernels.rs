@@ -66,7 +66,7 @@ fn matmul(c: &mut Criterion) {
 fn decode(c: &mut Criterion) {
     let pool = Pool::default();
     let mut group = c.benchmark_group("attention decode, 16 heads over 8 of 128");
-    for kind in [KvKind::F32, KvKind::F16, KvKind::Q8] {
+    for kind in [KvKind::F32, KvKind::F16, KvKind::Bf16, KvKind::Q8] {
         let layout = KvLayout { kind, block_size: 32, kv_heads: 8, head_dim: 128 };
         let mut kv = KvPool::new(layout, 1024).unwrap();
         let rows = noise(1024 * 1024);
@@ -96,7 +96,7 @@ fn vision(c: &mut Criterion) {
         group.bench_function(BenchmarkId::from_parameter(dim), |b| {
             let all = 0..1024;
             let segments = std::slice::from_ref(&all);
-            b.iter(|| vision_attention(&pool, &x, &x, &x, segments, 16, dim, 0.125, &mut out).unwrap())
+            b.iter(|| vision_attention(&pool, KvKind::F32, &x, &x, &x, segments, 16, dim, 0.125, &mut out).unwrap())
         });
     }
 }

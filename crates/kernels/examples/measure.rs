@@ -105,7 +105,7 @@ fn main() {
         }
     }
     if has("attention") {
-        for kind in [KvKind::F32, KvKind::F16, KvKind::Q8] {
+        for kind in [KvKind::F32, KvKind::F16, KvKind::Bf16, KvKind::Q8] {
             let layout = KvLayout { kind, block_size: 32, kv_heads: 8, head_dim: 128 };
             let tokens = 32768;
             let mut kv = KvPool::new(layout, tokens / 32).unwrap();
@@ -138,15 +138,17 @@ fn main() {
         }
     }
     if has("vision") {
-        for (heads, dim) in [(16, 64), (16, 72)] {
-            print!("vision attention, {heads} heads of {dim}:");
+        for (heads, dim, kind) in
+            [(16, 64, KvKind::F32), (16, 64, KvKind::Bf16), (16, 72, KvKind::F32), (16, 72, KvKind::Bf16)]
+        {
+            print!("vision attention, {heads} heads of {dim}, {kind:?}:");
             for rows in [256, 1024, 4096] {
                 let x = noise(rows * heads * dim);
                 let mut out = vec![0.0; x.len()];
                 let one = 0..rows;
                 let t = best(&pool, || {
                     let one = std::slice::from_ref(&one);
-                    vision_attention(&pool, &x, &x, &x, one, heads, dim, 0.125, &mut out).unwrap()
+                    vision_attention(&pool, kind, &x, &x, &x, one, heads, dim, 0.125, &mut out).unwrap()
                 });
                 print!(" | {rows}: {:.2} ms {:.0} GFLOP/s", t * 1e3, (4 * rows * rows * heads * dim) as f64 / t / 1e9);
             }

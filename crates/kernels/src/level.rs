@@ -11,6 +11,8 @@ pub enum Level {
     Avx512,
     /// The same with VNNI's four-way 8-bit dot product.
     Avx512Vnni,
+    /// The same with dot products of two pairs of bf16 numbers.
+    Avx512Bf16,
     /// NEON, 128 bits: every aarch64 processor.
     Neon,
     /// The same with `dotprod`: four-way dot products of signed bytes.
@@ -20,11 +22,19 @@ pub enum Level {
 }
 
 /// Every level there is, in the order of the type.
-const ALL: [Level; 7] =
-    [Level::Scalar, Level::Avx2, Level::Avx512, Level::Avx512Vnni, Level::Neon, Level::NeonDot, Level::NeonI8mm];
+const ALL: [Level; 8] = [
+    Level::Scalar,
+    Level::Avx2,
+    Level::Avx512,
+    Level::Avx512Vnni,
+    Level::Avx512Bf16,
+    Level::Neon,
+    Level::NeonDot,
+    Level::NeonI8mm,
+];
 
 impl Level {
-    /// The widest level this processor has. `VLGATE_KERNELS=scalar|avx2|avx512|avx512vnni|neon|neondot|neoni8mm` asks for a
+    /// The widest level this processor has. `VLGATE_KERNELS=scalar|avx2|avx512|avx512vnni|avx512bf16|neon|neondot|neoni8mm` asks for a
     /// lower one; a level the processor lacks, or an unknown name, is not obeyed.
     pub fn detect() -> Self {
         let supported = Self::all_supported();
@@ -47,6 +57,7 @@ impl Level {
             Level::Avx2 => "avx2",
             Level::Avx512 => "avx512",
             Level::Avx512Vnni => "avx512vnni",
+            Level::Avx512Bf16 => "avx512bf16",
             Level::Neon => "neon",
             Level::NeonDot => "neondot",
             Level::NeonI8mm => "neoni8mm",
@@ -57,16 +68,22 @@ impl Level {
     pub(crate) fn rows(self) -> usize {
         match self {
             Level::Scalar | Level::Avx2 | Level::Neon | Level::NeonDot | Level::NeonI8mm => 4,
-            Level::Avx512 | Level::Avx512Vnni => 8,
+            Level::Avx512 | Level::Avx512Vnni | Level::Avx512Bf16 => 8,
         }
     }
 
     /// The same for integers, where the products of AVX2 take two registers each.
     pub(crate) fn rows_int(self) -> usize {
         match self {
-            Level::Avx512Vnni => 8,
+            Level::Avx512Vnni | Level::Avx512Bf16 => 8,
             _ => 4,
         }
+    }
+
+    /// Whether dot products of bf16 pairs are one instruction, so that [`KvKind::Bf16`](crate::KvKind::Bf16) is the fastest
+    /// cache and not only a small one.
+    pub fn has_bf16_dots(self) -> bool {
+        self == Level::Avx512Bf16
     }
 
     /// Whether this processor has it.
@@ -79,11 +96,13 @@ impl Level {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512dq");
+        let vnni = avx512 && is_x86_feature_detected!("avx512vnni");
         match self {
             Level::Scalar => true,
             Level::Avx2 => avx2,
             Level::Avx512 => avx512,
-            Level::Avx512Vnni => avx512 && is_x86_feature_detected!("avx512vnni"),
+            Level::Avx512Vnni => vnni,
+            Level::Avx512Bf16 => vnni && is_x86_feature_detected!("avx512bf16"),
             Level::Neon | Level::NeonDot | Level::NeonI8mm => false,
         }
     }
@@ -96,7 +115,7 @@ impl Level {
         let dot = neon && is_aarch64_feature_detected!("dotprod");
         match self {
             Level::Scalar => true,
-            Level::Avx2 | Level::Avx512 | Level::Avx512Vnni => false,
+            Level::Avx2 | Level::Avx512 | Level::Avx512Vnni | Level::Avx512Bf16 => false,
             Level::Neon => neon,
             Level::NeonDot => dot,
             Level::NeonI8mm => dot && is_aarch64_feature_detected!("i8mm"),

@@ -101,7 +101,7 @@ impl Case {
 fn paged_attention_agrees_with_f64() {
     let mut rng = rng(1);
     for pool in pools() {
-        for kind in [KvKind::F32, KvKind::F16, KvKind::Q8] {
+        for kind in [KvKind::F32, KvKind::F16, KvKind::Bf16, KvKind::Q8] {
             for (head_dim, kv_heads, group, block_size) in [
                 (32, 2, 2, 16),
                 (64, 1, 1, 32),
@@ -133,6 +133,7 @@ fn paged_attention_agrees_with_f64() {
                         let bound = match kind {
                             KvKind::F32 => 5e-6,
                             KvKind::F16 => 2e-3,
+                            KvKind::Bf16 => 2e-2,
                             KvKind::Q8 => 3e-2,
                         };
                         assert!(e < bound, "{layout:?} at {:?}, {} of {}: {e}", pool.level(), s.queries, s.tokens);
@@ -147,8 +148,9 @@ fn paged_attention_agrees_with_f64() {
 fn a_sequence_does_not_depend_on_its_company() {
     let mut rng = rng(2);
     let lengths = [(2500, 1), (1100, 90), (40, 40), (1, 1), (1025, 1), (300, 33)];
-    let layout = KvLayout { kind: KvKind::F32, block_size: 32, kv_heads: 2, head_dim: 64 };
-    for pool in pools() {
+    let kinds = [KvKind::F32, KvKind::Bf16];
+    for (kind, pool) in kinds.into_iter().flat_map(|kind| pools().into_iter().map(move |pool| (kind, pool))) {
+        let layout = KvLayout { kind, block_size: 32, kv_heads: 2, head_dim: 64 };
         let case = case(&mut rng, &pool, layout, 4, &lengths);
         let all = case.run(&pool, &[0, 1, 2, 3, 4, 5]);
         let other = Pool::with_level(4, pool.level());
@@ -173,7 +175,8 @@ fn a_sequence_does_not_depend_on_its_company() {
 #[test]
 fn vision_attention_agrees_with_f64() {
     let mut rng = rng(3);
-    for pool in pools() {
+    let kinds = [(KvKind::F32, 5e-6), (KvKind::Bf16, 1e-2)];
+    for ((kind, bound), pool) in kinds.into_iter().flat_map(|kind| pools().into_iter().map(move |pool| (kind, pool))) {
         for (heads, dim, segments) in [
             (2, 64, vec![0..100, 100..101, 101..333]),
             (1, 72, vec![0..1, 5..70]),
@@ -187,14 +190,14 @@ fn vision_attention_agrees_with_f64() {
             let (k, v) = (normal(&mut rng, rows * width), normal(&mut rng, rows * width));
             let mut out = vec![7.0; rows * width];
             let scale = 1.0 / (dim as f32).sqrt();
-            vision_attention(&pool, &q, &k, &v, &segments, heads, dim, scale, &mut out).unwrap();
+            vision_attention(&pool, kind, &q, &k, &v, &segments, heads, dim, scale, &mut out).unwrap();
             for s in &segments {
                 for h in 0..heads {
                     let part = |x: &[f32]| head(x, s.clone(), width, h * dim, dim);
                     let expected = reference(&part(&q), &part(&k), &part(&v), f64::from(scale), |_| s.len());
                     let got: Vec<f32> = s.clone().flat_map(|r| out[r * width + h * dim..][..dim].to_vec()).collect();
                     let e = error(&got, &expected.concat());
-                    assert!(e < 5e-6, "{heads} x {dim}, {s:?} at {:?}: {e}", pool.level());
+                    assert!(e < bound, "{kind:?} {heads} x {dim}, {s:?} at {:?}: {e}", pool.level());
                 }
             }
             for r in 0..rows {
@@ -210,7 +213,7 @@ fn vision_attention_agrees_with_f64() {
 fn blocks_are_copied_on_write() {
     let mut rng = rng(4);
     let pool = common::pool();
-    for kind in [KvKind::F32, KvKind::F16, KvKind::Q8] {
+    for kind in [KvKind::F32, KvKind::F16, KvKind::Bf16, KvKind::Q8] {
         let layout = KvLayout { kind, block_size: 16, kv_heads: 2, head_dim: 32 };
         let mut case = case(&mut rng, &pool, layout, 2, &[(20, 5), (20, 5)]);
         let before = case.run(&pool, &[0]);

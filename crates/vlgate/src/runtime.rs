@@ -87,9 +87,11 @@ fn native_options(settings: &Settings, model: &ModelDir) -> anyhow::Result<Nativ
     options.max_waiting = settings.max_waiting;
     options.sharers = 1 + settings.adapters.len();
     options.kv = match settings.kv_cache_type {
-        KvCacheType::F32 => KvKind::F32,
-        KvCacheType::F16 => KvKind::F16,
-        KvCacheType::Q8 => KvKind::Q8,
+        KvCacheType::Auto => None,
+        KvCacheType::F32 => Some(KvKind::F32),
+        KvCacheType::F16 => Some(KvKind::F16),
+        KvCacheType::Bf16 => Some(KvKind::Bf16),
+        KvCacheType::Q8 => Some(KvKind::Q8),
     };
     options.cache = match settings.packed_cache.as_str() {
         "" => None,

@@ -99,11 +99,15 @@ pub enum Dtype {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Deserialize, Default)]
 #[serde(rename_all = "lowercase")]
 pub enum KvCacheType {
-    /// As computed.
+    /// `bf16` beside quantised weights on processors with dot products of it, else `f32`.
     #[default]
+    Auto,
+    /// As computed.
     F32,
     /// Half the memory.
     F16,
+    /// Half the memory; attention rounds queries and weights alike.
+    Bf16,
     /// A quarter of the memory.
     Q8,
 }
@@ -275,7 +279,7 @@ impl Default for Settings {
             block_size: 32,
             memory_fraction: 0.0,
             kv_cache_mib: 0,
-            kv_cache_type: KvCacheType::F32,
+            kv_cache_type: KvCacheType::Auto,
             packed_cache: String::new(),
             adapters: Vec::new(),
             aliases: BTreeMap::new(),

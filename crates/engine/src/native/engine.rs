@@ -68,7 +68,11 @@ struct State {
 impl State {
     fn new(engine: &Engine) -> Result<Self, String> {
         let limits = Limits { block: BLOCK, blocks: engine.blocks, running: engine.options.max_running.max(1) };
-        let store = Store::new(engine.model.text.config(), engine.options.kv, engine.blocks as usize)?;
+        let store = Store::new(
+            engine.model.text.config(),
+            engine.options.kv_kind(engine.model.pool.level()),
+            engine.blocks as usize,
+        )?;
         Ok(Self {
             scheduler: Scheduler::new(limits, engine.keys.clone()),
             store,

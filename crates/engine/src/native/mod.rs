@@ -99,11 +99,13 @@ impl NativeRuntime {
     /// [`EngineError::Failed`] when there is no room for a KV cache.
     pub fn with_model(model: Arc<Model>, options: NativeOptions) -> Result<Self, EngineError> {
         let blocks = blocks(&model, &options).map_err(EngineError::Failed)?;
+        let kv = options.kv_kind(model.pool.level());
         let context = options.context.min(model.config.text.context).min(blocks as usize * BLOCK);
         tracing::info!(
             weights_mib = model.bytes() >> 20,
+            kv_type = ?kv,
             kv_blocks = blocks,
-            kv_bytes_per_token = Store::block_bytes(&model.config.text, options.kv) / BLOCK,
+            kv_bytes_per_token = Store::block_bytes(&model.config.text, kv) / BLOCK,
             threads = model.pool.threads(),
             level = model.pool.level().name(),
             "the native runtime is ready"
@@ -195,7 +197,7 @@ impl NativeRuntime {
 
 /// How many KV blocks there are to be.
 fn blocks(model: &Model, options: &NativeOptions) -> Result<u32, String> {
-    let block = Store::block_bytes(&model.config.text, options.kv) as u64;
+    let block = Store::block_bytes(&model.config.text, options.kv_kind(model.pool.level())) as u64;
     let context = options.context.min(model.config.text.context).max(BLOCK) as u64;
     let most = context.div_ceil(BLOCK as u64) * options.max_running.max(1) as u64;
     let bytes = options

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use vlgate_kernels::KvKind;
+use vlgate_kernels::{KvKind, Level};
 use vlgate_media::VisionSpec;
 
 use super::weights::Precision;
@@ -23,8 +23,8 @@ pub struct NativeOptions {
     pub adapters: Vec<PathBuf>,
     /// A folder where the packed weights are kept for the next start; `None` packs them at every start.
     pub cache: Option<PathBuf>,
-    /// How keys and values are held.
-    pub kv: KvKind,
+    /// How keys and values are held; `None` takes what suits the weights and the processor, [`Self::kv_kind`].
+    pub kv: Option<KvKind>,
     /// Bytes of the KV cache; `None` takes half of the memory that the weights leave, and no more than
     /// [`Self::max_running`] whole contexts need.
     pub kv_bytes: Option<u64>,
@@ -57,7 +57,7 @@ impl NativeOptions {
             precision: Precision::Stored,
             adapters: Vec::new(),
             cache: None,
-            kv: KvKind::F32,
+            kv: None,
             kv_bytes: None,
             sharers: 1,
             context: model.context_length as usize,
@@ -68,5 +68,11 @@ impl NativeOptions {
             step_tokens: 512,
             gap: Duration::from_millis(300),
         }
+    }
+
+    /// How keys and values are held on a processor of `level`: as asked for, else as [`Precision::kv_kind`] says.
+    #[must_use]
+    pub fn kv_kind(&self, level: Level) -> KvKind {
+        self.kv.unwrap_or_else(|| self.precision.kv_kind(level))
     }
 }

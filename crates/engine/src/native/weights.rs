@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use vlgate_kernels::{Kind, Pool, Weight};
+use vlgate_kernels::{Kind, KvKind, Level, Pool, Weight};
 
 use super::{
     adapter::{Adapters, Delta},
@@ -25,6 +25,18 @@ pub enum Precision {
     Q8,
     /// 4-bit integers with a scale for each group; the head and the vision tower stay at 8 bits.
     Q4,
+}
+
+impl Precision {
+    /// How keys and values are held beside such weights where nobody says: what was computed beside exact ones; beside
+    /// quantised ones bf16, the precision the model was trained in, where it is the fastest.
+    #[must_use]
+    pub fn kv_kind(self, level: Level) -> KvKind {
+        match self {
+            Self::Stored | Self::F32 | Self::Bf16 => KvKind::F32,
+            Self::Q8 | Self::Q4 => KvKind::beside_quantised(level),
+        }
+    }
 }
 
 /// The kinds that a [`Precision`] means.

@@ -3,12 +3,13 @@
 //! A block holds `block_size` tokens: first the keys of each head, then the values of each head. Keys lie transposed, one
 //! vector per dimension over the block's tokens, so that scores come out one token per lane; values lie row by row, so that
 //! the sum over tokens comes out one dimension per lane. With 8-bit storage, each head's section ends with one f32 scale
-//! per token.
+//! per token. With bf16, two neighbours along the sum lie side by side, as the dot product of pairs reads them: two
+//! dimensions of a token's key, the values of two tokens.
 // Offsets come from `KvLayout`, whose sizes the pool is allocated by.
 #![allow(clippy::indexing_slicing)]
 
 use crate::pool::SendPtr;
-use crate::{Buffer, Error, Pool};
+use crate::{Buffer, Error, Level, Pool};
 use half::f16;
 
 /// How keys and values are stored.
@@ -18,16 +19,24 @@ pub enum KvKind {
     F32,
     /// 16-bit floats.
     F16,
+    /// The upper half of f32, multiplied with queries and weights that are rounded alike: the precision that the model was
+    /// trained in, and twice as fast where [`Level::has_bf16_dots`](crate::Level::has_bf16_dots).
+    Bf16,
     /// 8-bit integers, one f32 scale per token and head.
     Q8,
 }
 
 impl KvKind {
+    /// What suits 8-bit and 4-bit weights: bf16 where its dot products are one instruction, far closer than the weights are.
+    pub fn beside_quantised(level: Level) -> Self {
+        if level.has_bf16_dots() { KvKind::Bf16 } else { KvKind::F32 }
+    }
+
     /// Bytes of one number.
     pub(crate) fn size(self) -> usize {
         match self {
             KvKind::F32 => 4,
-            KvKind::F16 => 2,
+            KvKind::F16 | KvKind::Bf16 => 2,
             KvKind::Q8 => 1,
         }
     }
@@ -56,9 +65,14 @@ impl KvLayout {
         if self.kind == KvKind::Q8 { self.block_size * 4 } else { 0 }
     }
 
+    /// Numbers per key: whole pairs.
+    fn key_dim(&self) -> usize {
+        if self.kind == KvKind::Bf16 { self.head_dim.next_multiple_of(2) } else { self.head_dim }
+    }
+
     /// Bytes of one head's keys in one block.
     pub(crate) fn key_bytes(&self) -> usize {
-        (self.head_dim * self.block_size * self.kind.size() + self.scale_bytes()).next_multiple_of(64)
+        (self.key_dim() * self.block_size * self.kind.size() + self.scale_bytes()).next_multiple_of(64)
     }
 
     /// Bytes of one head's values in one block.
@@ -170,6 +184,18 @@ unsafe fn write_head(layout: &KvLayout, base: *mut u8, head: usize, slots: &[u32
         unsafe {
             let block = base.add(block * layout.block_bytes());
             let keys = block.add(layout.key_at(head));
+            let padded = layout.padded_dim();
+            if layout.kind == KvKind::Bf16 {
+                write_pairs(
+                    keys.cast(),
+                    block.add(layout.value_at(head)).cast(),
+                    layout,
+                    token,
+                    &k[from..from + dim],
+                    &v[from..from + dim],
+                );
+                continue;
+            }
             write_row(
                 layout.kind,
                 keys,
@@ -180,8 +206,40 @@ unsafe fn write_head(layout: &KvLayout, base: *mut u8, head: usize, slots: &[u32
                 &k[from..from + dim],
             );
             let values = block.add(layout.value_at(head));
-            let padded = layout.padded_dim();
             write_row(layout.kind, values, token * padded, 1, layout.block_size * padded, token, &v[from..from + dim]);
+        }
+    }
+}
+
+/// `x` rounded to the nearest bf16, ties to even, without a branch.
+#[inline(always)]
+pub(super) fn bf16(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let rounded = bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16;
+    (if x.is_nan() { bits >> 16 | 0x40 } else { rounded }) as u16
+}
+
+/// Two numbers side by side, the first in the lower half.
+#[inline(always)]
+pub(super) fn pair(a: f32, b: f32) -> u32 {
+    u32::from(bf16(a)) | u32::from(bf16(b)) << 16
+}
+
+/// Stores one token's key and value of a head in pairs.
+///
+/// # Safety
+/// `keys` and `values` are a head's sections of a block of `layout`, and `token` is one of its tokens.
+unsafe fn write_pairs(keys: *mut u16, values: *mut u16, layout: &KvLayout, token: usize, k: &[f32], v: &[f32]) {
+    let (size, padded) = (layout.block_size, layout.padded_dim());
+    // SAFETY: as above; `key_bytes` has room for whole pairs.
+    unsafe {
+        for (w, two) in k.chunks(2).enumerate() {
+            let second = two.get(1).copied().unwrap_or(0.0);
+            keys.cast::<u32>().add(w * size + token).write(pair(two[0], second));
+        }
+        let values = values.add(token / 2 * padded * 2 + token % 2);
+        for (d, x) in v.iter().enumerate() {
+            values.add(d * 2).write(bf16(*x));
         }
     }
 }
@@ -212,6 +270,8 @@ unsafe fn write_row(
                     section.cast::<f16>().add(first + i * stride).write(f16::from_f32(*x));
                 }
             }
+            // In pairs: `write_pairs`.
+            KvKind::Bf16 => {}
             KvKind::Q8 => {
                 let peak = x.iter().fold(0.0f32, |a, x| a.max(x.abs()));
                 let inverse = if peak > f32::MIN_POSITIVE * 256.0 { 127.0 / peak } else { 0.0 };
@@ -222,5 +282,23 @@ unsafe fn write_row(
                 section.add(elements).cast::<f32>().add(token).write(scale);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bf16_is_rounded_as_the_crate_half_does() {
+        let around = |bits: u32| (-2..=2).map(move |d: i32| bits.wrapping_add_signed(d));
+        for bits in (0..=u16::MAX).flat_map(|high| [0, 0x7fff, 0x8000].map(|low| u32::from(high) << 16 | low)) {
+            for bits in around(bits) {
+                let x = f32::from_bits(bits);
+                let (ours, theirs) = (half::bf16::from_bits(bf16(x)), half::bf16::from_f32(x));
+                assert!(ours == theirs || x.is_nan() && ours.is_nan(), "{x}: {ours} {theirs}");
+            }
+        }
+        assert_eq!(pair(1.0, -2.0), 0xc000_3f80);
     }
 }

@@ -1,14 +1,18 @@
 //! Attention over the paged cache, and within the pictures of the vision tower. Both are one kernel, `flash`.
 
+mod element;
 mod flash;
 mod kv;
+mod piece;
+mod state;
 
 pub use kv::{KvKind, KvLayout, KvPool};
 
 use crate::pool::SendPtr;
 use crate::simd::{Kernel, Simd, dispatch_float};
 use crate::{Error, Pool};
-use flash::{Out, SPLIT, STREAM, TILE, Tile, finish, merge, state_len};
+use flash::{Out, SPLIT, STREAM, TILE, Tile};
+use state::{finish, merge, state_len};
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -220,7 +224,7 @@ thread_local! {
 }
 
 /// Full attention within each segment (a picture's patches): `q`, `k`, `v` and `out` have rows of `heads * head_dim`;
-/// `segments` are disjoint ranges of rows. `scale` multiplies the scores, `1 / sqrt(head_dim)`. Rows in no segment stay as
+/// `segments` are disjoint ranges of rows. `kind` is how keys and values are held meanwhile. `scale` multiplies the scores, `1 / sqrt(head_dim)`. Rows in no segment stay as
 /// they are. Working memory is one copy of `k` and `v`, kept for the next call from the same thread.
 ///
 /// # Panics
@@ -228,6 +232,7 @@ thread_local! {
 #[allow(clippy::too_many_arguments)]
 pub fn vision_attention(
     pool: &Pool,
+    kind: KvKind,
     q: &[f32],
     k: &[f32],
     v: &[f32],
@@ -241,7 +246,7 @@ pub fn vision_attention(
     assert!(width > 0 && q.len() == out.len() && k.len() == q.len() && v.len() == q.len(), "vision attention");
     let rows = out.len() / width;
     assert_eq!(rows * width, out.len(), "vision attention of {width}");
-    let layout = KvLayout { kind: KvKind::F32, block_size: 32, kv_heads: heads, head_dim };
+    let layout = KvLayout { kind, block_size: 32, kv_heads: heads, head_dim };
     let mut sorted: Vec<_> = segments.iter().filter(|s| !s.is_empty()).cloned().collect();
     sorted.sort_unstable_by_key(|s| s.start);
     assert!(sorted.iter().all(|s| s.end <= rows), "segment outside the rows");

@@ -36,6 +36,7 @@ impl Simd for Avx2 {
     /// and a signed byte are both large.
     type W = (__m256i, __m256i);
     type X = (__m256i, __m256i);
+    type P = (__m256, __m256);
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> __m256 {
@@ -163,4 +164,28 @@ impl Simd for Avx2 {
         let acc = _mm256_add_epi32(acc, _mm256_madd_epi16(w.0, x.0));
         _mm256_add_epi32(acc, _mm256_madd_epi16(w.1, x.1))
     }
+
+    #[inline(always)]
+    unsafe fn pairs(p: *const u32) -> Self::P {
+        parted(_mm256_loadu_si256(p.cast()))
+    }
+    #[inline(always)]
+    unsafe fn pair(p: *const u32) -> Self::P {
+        parted(_mm256_set1_epi32(p.cast::<i32>().read_unaligned()))
+    }
+    #[inline(always)]
+    unsafe fn first(v: Self::P) -> Self::P {
+        (v.0, _mm256_setzero_ps())
+    }
+    #[inline(always)]
+    unsafe fn dot_pairs(acc: __m256, a: Self::P, b: Self::P) -> __m256 {
+        _mm256_fmadd_ps(a.1, b.1, _mm256_fmadd_ps(a.0, b.0, acc))
+    }
+}
+
+/// The first and the second bf16 number of each pair.
+#[inline(always)]
+unsafe fn parted(x: __m256i) -> (__m256, __m256) {
+    let high = _mm256_and_si256(x, _mm256_set1_epi32(0xffff_0000u32 as i32));
+    (_mm256_castsi256_ps(_mm256_slli_epi32::<16>(x)), _mm256_castsi256_ps(high))
 }

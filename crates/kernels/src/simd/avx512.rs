@@ -1,4 +1,4 @@
-//! 512-bit vectors, with VNNI and without.
+//! 512-bit vectors: plain, with VNNI, and with BF16.
 #![allow(unsafe_op_in_unsafe_fn)]
 
 use super::{Kernel, Simd};
@@ -11,6 +11,10 @@ pub(crate) struct Avx512;
 /// The same with VNNI.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512Vnni;
+
+/// The same with VNNI and BF16.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512Bf16;
 
 /// # Safety
 /// As for [`super::dispatch`].
@@ -26,19 +30,27 @@ pub(super) unsafe fn run_vnni<K: Kernel>(kernel: K) -> K::Out {
     kernel.run::<Avx512Vnni>()
 }
 
+/// # Safety
+/// As for [`super::dispatch`].
+#[target_feature(enable = "avx2,fma,f16c,avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx512bf16")]
+pub(super) unsafe fn run_bf16<K: Kernel>(kernel: K) -> K::Out {
+    kernel.run::<Avx512Bf16>()
+}
+
 #[inline(always)]
 unsafe fn mask(n: usize) -> __mmask16 {
     ((1u32 << n) - 1) as __mmask16
 }
 
 macro_rules! avx512 {
-    ($name:ident, $x:ty, $four:expr, $dot:expr) => {
+    ($name:ident, $x:ty, $four:expr, $dot:expr, $pair_dot:expr) => {
         impl Simd for $name {
             const LANES: usize = 16;
             type F = __m512;
             type I = __m512i;
             type W = __m512i;
             type X = $x;
+            type P = __m512i;
 
             #[inline(always)]
             unsafe fn splat(x: f32) -> __m512 {
@@ -156,12 +168,42 @@ macro_rules! avx512 {
             unsafe fn dot(acc: __m512i, w: __m512i, x: $x) -> __m512i {
                 $dot(acc, w, x)
             }
+
+            #[inline(always)]
+            unsafe fn pairs(p: *const u32) -> __m512i {
+                _mm512_loadu_si512(p.cast())
+            }
+            #[inline(always)]
+            unsafe fn pair(p: *const u32) -> __m512i {
+                _mm512_set1_epi32(p.cast::<i32>().read_unaligned())
+            }
+            #[inline(always)]
+            unsafe fn first(v: __m512i) -> __m512i {
+                _mm512_and_si512(v, _mm512_set1_epi32(0xffff))
+            }
+            #[inline(always)]
+            unsafe fn dot_pairs(acc: __m512, a: __m512i, b: __m512i) -> __m512 {
+                $pair_dot(acc, a, b)
+            }
         }
     };
 }
 
-avx512!(Avx512Vnni, __m512i, identity, vnni);
-avx512!(Avx512, (__m512i, __m512i), even_odd, wide);
+avx512!(Avx512, (__m512i, __m512i), even_odd, wide, unpaired);
+avx512!(Avx512Vnni, __m512i, identity, vnni, unpaired);
+avx512!(Avx512Bf16, __m512i, identity, vnni, paired);
+
+#[inline(always)]
+unsafe fn unpaired(acc: __m512, a: __m512i, b: __m512i) -> __m512 {
+    let low = |x| _mm512_castsi512_ps(_mm512_slli_epi32::<16>(x));
+    let high = |x| _mm512_castsi512_ps(_mm512_and_si512(x, _mm512_set1_epi32(0xffff_0000u32 as i32)));
+    _mm512_fmadd_ps(high(a), high(b), _mm512_fmadd_ps(low(a), low(b), acc))
+}
+
+#[inline(always)]
+unsafe fn paired(acc: __m512, a: __m512i, b: __m512i) -> __m512 {
+    _mm512_dpbf16_ps(acc, std::mem::transmute::<__m512i, __m512bh>(a), std::mem::transmute::<__m512i, __m512bh>(b))
+}
 
 #[inline(always)]
 unsafe fn identity(x: __m512i) -> __m512i {

@@ -39,6 +39,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     type W: Copy;
     /// Four signed bytes, none of them -128, the same for every output, ready for `dot`.
     type X: Copy;
+    /// Two bf16 numbers in each of `LANES` places, ready for `dot_pairs`.
+    type P: Copy;
 
     unsafe fn splat(x: f32) -> Self::F;
     unsafe fn load(p: *const f32) -> Self::F;
@@ -82,6 +84,15 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn four(p: *const i8) -> Self::X;
     /// `acc[lane] + sum over 4 of w[lane][i] * x[i]`, exact.
     unsafe fn dot(acc: Self::I, w: Self::W, x: Self::X) -> Self::I;
+
+    /// `LANES` pairs, the first of each in the lower half.
+    unsafe fn pairs(p: *const u32) -> Self::P;
+    /// One pair for all lanes.
+    unsafe fn pair(p: *const u32) -> Self::P;
+    /// Each pair with zero for its second.
+    unsafe fn first(v: Self::P) -> Self::P;
+    /// `acc[lane] + a[lane][0] * b[lane][0] + a[lane][1] * b[lane][1]`; the order of the sum is the level's.
+    unsafe fn dot_pairs(acc: Self::F, a: Self::P, b: Self::P) -> Self::F;
 }
 
 /// A kernel: its arguments, and what to do with them at any level.
@@ -106,7 +117,7 @@ pub(crate) unsafe fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Out {
             #[cfg(all(target_arch = "x86_64", not(miri)))]
             Level::Avx512 => avx512::run(kernel),
             #[cfg(all(target_arch = "x86_64", not(miri)))]
-            Level::Avx512Vnni => avx512::run_vnni(kernel),
+            Level::Avx512Vnni | Level::Avx512Bf16 => avx512::run_vnni(kernel),
             #[cfg(all(target_arch = "aarch64", not(miri)))]
             Level::Neon => neon::run(kernel),
             #[cfg(all(target_arch = "aarch64", not(miri)))]
@@ -125,11 +136,26 @@ pub(crate) unsafe fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Out {
 #[inline]
 pub(crate) unsafe fn dispatch_float<K: Kernel>(level: Level, kernel: K) -> K::Out {
     let level = match level {
-        Level::Avx512Vnni => Level::Avx512,
+        Level::Avx512Vnni | Level::Avx512Bf16 => Level::Avx512,
         Level::NeonDot | Level::NeonI8mm => Level::Neon,
         other => other,
     };
     unsafe { dispatch(level, kernel) }
+}
+
+/// The same for a kernel of `dot_pairs`, which some levels have an instruction for.
+///
+/// # Safety
+/// As for [`dispatch`].
+#[inline]
+pub(crate) unsafe fn dispatch_pairs<K: Kernel>(level: Level, kernel: K) -> K::Out {
+    unsafe {
+        match level {
+            #[cfg(all(target_arch = "x86_64", not(miri)))]
+            Level::Avx512Bf16 => avx512::run_bf16(kernel),
+            other => dispatch_float(other, kernel),
+        }
+    }
 }
 
 /// The exponential, within 2 units in the last place for results that are normal floats; below `exp(-87.33)` zero, above

@@ -62,6 +62,7 @@ macro_rules! neon {
             type I = [int32x4_t; 2];
             type W = [uint8x16_t; 2];
             type X = int8x16_t;
+            type P = (Floats, Floats);
 
             #[inline(always)]
             unsafe fn splat(x: f32) -> Floats {
@@ -215,8 +216,32 @@ macro_rules! neon {
                 let ([a0, a1], [w0, w1]) = (acc, w);
                 [$dot(a0, w0, x), $dot(a1, w1, x)]
             }
+
+            #[inline(always)]
+            unsafe fn pairs(p: *const u32) -> Self::P {
+                parted([vld1q_u32(p), vld1q_u32(p.add(4))])
+            }
+            #[inline(always)]
+            unsafe fn pair(p: *const u32) -> Self::P {
+                parted([vdupq_n_u32(p.read_unaligned()); 2])
+            }
+            #[inline(always)]
+            unsafe fn first(v: Self::P) -> Self::P {
+                (v.0, [vdupq_n_f32(0.0); 2])
+            }
+            #[inline(always)]
+            unsafe fn dot_pairs(acc: Floats, a: Self::P, b: Self::P) -> Floats {
+                Self::fma(a.1, b.1, Self::fma(a.0, b.0, acc))
+            }
         }
     };
+}
+
+/// The first and the second bf16 number of each pair.
+#[inline(always)]
+unsafe fn parted(x: [uint32x4_t; 2]) -> (Floats, Floats) {
+    let high = vdupq_n_u32(0xffff_0000);
+    (x.map(|x| vreinterpretq_f32_u32(vshlq_n_u32::<16>(x))), x.map(|x| vreinterpretq_f32_u32(vandq_u32(x, high))))
 }
 
 neon!(Neon, 0, less_128, wide);

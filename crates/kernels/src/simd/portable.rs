@@ -35,6 +35,7 @@ impl Simd for Portable {
     type I = [i32; N];
     type W = [[u8; 4]; N];
     type X = [i8; 4];
+    type P = [[f32; 2]; N];
 
     #[inline(always)]
     unsafe fn splat(x: f32) -> Self::F {
@@ -190,4 +191,34 @@ impl Simd for Portable {
         }
         out
     }
+
+    #[inline(always)]
+    unsafe fn pairs(p: *const u32) -> Self::P {
+        let mut out = [[0.0; 2]; N];
+        for (i, o) in out.iter_mut().enumerate() {
+            *o = parted(p.add(i).read_unaligned());
+        }
+        out
+    }
+    #[inline(always)]
+    unsafe fn pair(p: *const u32) -> Self::P {
+        [parted(p.read_unaligned()); N]
+    }
+    #[inline(always)]
+    unsafe fn first(v: Self::P) -> Self::P {
+        v.map(|pair| [pair[0], 0.0])
+    }
+    #[inline(always)]
+    unsafe fn dot_pairs(acc: Self::F, a: Self::P, b: Self::P) -> Self::F {
+        let mut out = acc;
+        for i in 0..N {
+            out[i] = a[i][1].mul_add(b[i][1], a[i][0].mul_add(b[i][0], out[i]));
+        }
+        out
+    }
+}
+
+/// The first and the second bf16 number of a pair.
+fn parted(x: u32) -> [f32; 2] {
+    [f32::from_bits(x << 16), f32::from_bits(x & 0xffff_0000)]
 }

@@ -1,7 +1,7 @@
 //! Each word of the vocabulary at each level against plain Rust, where a level may go wrong: NaN and infinities, ties, the
 //! ends of the ranges of integers, parts of vectors.
 
-use super::{Kernel, Simd, dispatch};
+use super::{Kernel, Simd, dispatch, dispatch_pairs};
 use crate::Level;
 
 const ODD: [f32; 14] = [
@@ -61,7 +61,10 @@ macro_rules! at_every_level {
             }
             for level in Level::all_supported() {
                 // SAFETY: a supported level, and no arguments.
-                unsafe { dispatch(level, Check) };
+                unsafe {
+                    dispatch(level, Check);
+                    dispatch_pairs(level, Check);
+                }
             }
         }
     };
@@ -72,6 +75,7 @@ at_every_level!(narrow_numbers_become_floats, conversions);
 at_every_level!(arithmetic_is_ieee, arithmetic);
 at_every_level!(reductions_are_those_of_numbers, reductions);
 at_every_level!(integer_products_are_exact, products);
+at_every_level!(products_of_pairs_are_exact_where_floats_are, pairs);
 
 #[inline(always)]
 unsafe fn moves<S: Simd>() {
@@ -206,5 +210,26 @@ unsafe fn products<S: Simd>() {
                 });
             }
         }
+    }
+}
+
+#[inline(always)]
+unsafe fn pairs<S: Simd>() {
+    let bf16 = |x: f32| u32::from(half::bf16::from_f32(x).to_bits());
+    // Small integers, so that every order of the sum gives the same.
+    let a: [[f32; 2]; 16] = std::array::from_fn(|i| [i as f32 - 7.0, 3.0 * i as f32 - 20.0]);
+    let packed = a.map(|[x, y]| bf16(x) | bf16(y) << 16);
+    // SAFETY: at most 16 lanes of pairs.
+    unsafe {
+        for [x, y] in a {
+            let (many, one) = (S::pairs(packed.as_ptr()), S::pair(&(bf16(x) | bf16(y) << 16)));
+            let acc = S::dot_pairs(S::dot_pairs(S::splat(0.5), many, one), one, many);
+            lanes::<S>(acc, |lane| 0.5 + 2.0 * (a[lane][0] * x + a[lane][1] * y));
+            lanes::<S>(S::dot_pairs(S::splat(-1.0), S::first(many), one), |lane| a[lane][0] * x - 1.0);
+        }
+        // What is behind the first may be anything.
+        let nan = packed.map(|x| x & 0xffff | 0x7fc0_0000);
+        let one = S::first(S::pair(&bf16(2.0)));
+        lanes::<S>(S::dot_pairs(S::splat(0.0), S::first(S::pairs(nan.as_ptr())), one), |lane| 2.0 * a[lane][0]);
     }
 }
