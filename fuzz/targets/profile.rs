@@ -5,5 +5,5 @@ use vlgate_media::entry;
 
 vlgate_fuzz::fuzz!(|bytes| {
     let (first, rest) = vlgate_fuzz::choice(bytes);
-    vlgate_fuzz::caught(|| if first == b'e' { drop(entry::exif(rest)) } else { entry::profile(rest) })
+    vlgate_fuzz::caught(|| if first == b'e' { _ = entry::exif(rest) } else { entry::profile(rest) })
 });
