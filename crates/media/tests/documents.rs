@@ -370,7 +370,8 @@ async fn archives_made_to_hurt() {
         ("ppt/_rels/presentation.xml.rels", &relations),
     ]);
     assert_eq!(text(&slides, "a.pptx").await, "");
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    // Some seconds; each against each took a minute.
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     let unclosed = archive(&[("word/document.xml", &"<w:p>".repeat(100_000))]);
     assert_eq!(text(&unclosed, "a.docx").await, "");
     assert_eq!(code(archive(&[("xl/workbook.xml", "<a")]), "a.xlsx").await, "file_parse_error");
