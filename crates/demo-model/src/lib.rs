@@ -1,6 +1,7 @@
 //! The embedded demo weights: a Qwen3-VL-architecture model of a few million parameters, trained from scratch by
 //! `training/` on pictures that a script drew. A toy that proves the pipeline: it knows simple shapes, colours, counts,
 //! positions and printed numbers, and says so when asked for anything else.
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 use std::{

@@ -1,7 +1,7 @@
 //! Tables of what the kernels do on this machine: the best of several runs, since other processes only ever slow one down.
 //!
 //!     cargo run --release -p vlgate-kernels --example measure -- [read] [matmul] [attention] [vision] [ops]
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+#![allow(unsafe_code, clippy::unwrap_used, clippy::indexing_slicing)]
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -1,27 +1,25 @@
 //! Memory of the kernels: page-aligned, zeroed, and in huge pages where the system has them.
 
 use crate::Error;
-use memmap2::{MmapMut, MmapOptions};
 use std::mem::MaybeUninit;
 
 /// Zeroed memory that starts on a page. Pages cost nothing before their first write.
 #[derive(Debug)]
 pub struct Buffer {
-    map: MmapMut,
+    map: Memory,
     len: usize,
 }
+
+#[cfg(not(sanitized))]
+type Memory = memmap2::MmapMut;
+/// From the heap, with nothing behind the last byte: sanitizers see no end in a mapping.
+#[cfg(sanitized)]
+type Memory = Box<[u8]>;
 
 impl Buffer {
     /// `len` zero bytes.
     pub fn zeroed(len: usize) -> Result<Self, Error> {
-        let map =
-            MmapOptions::new().len(len.max(1)).map_anon().map_err(|source| Error::Memory { bytes: len, source })?;
-        // Weights are streamed from end to end: 2 MiB pages spare a TLB miss every 4 KiB. Only advice, so a refusal is fine.
-        #[cfg(target_os = "linux")]
-        if len >= 4 << 20 {
-            let _ = map.advise(memmap2::Advice::HugePage);
-        }
-        Ok(Self { map, len })
+        Ok(Self { map: memory(len)?, len })
     }
 
     /// Its bytes.
@@ -33,6 +31,27 @@ impl Buffer {
     pub fn bytes_mut(&mut self) -> &mut [u8] {
         self.map.get_mut(..self.len).unwrap_or_default()
     }
+}
+
+#[cfg(not(sanitized))]
+fn memory(len: usize) -> Result<Memory, Error> {
+    let map = memmap2::MmapOptions::new().len(len.max(1)).map_anon();
+    let map = map.map_err(|source| Error::Memory { bytes: len, source })?;
+    // Weights are streamed from end to end: 2 MiB pages spare a TLB miss every 4 KiB. Only advice, so a refusal is fine.
+    #[cfg(target_os = "linux")]
+    if len >= 4 << 20 {
+        let _ = map.advise(memmap2::Advice::HugePage);
+    }
+    Ok(map)
+}
+
+#[cfg(sanitized)]
+fn memory(len: usize) -> Result<Memory, Error> {
+    let mut map = Vec::new();
+    let none = |_| Error::Memory { bytes: len, source: std::io::ErrorKind::OutOfMemory.into() };
+    map.try_reserve_exact(len).map_err(none)?;
+    map.resize(len, 0);
+    Ok(map.into_boxed_slice())
 }
 
 /// A cache line.

@@ -31,6 +31,7 @@
 //! Kernels are written once, over the vectors of [`mod@simd`], and compiled for each level: `simd/` is the only place with
 //! intrinsics. `pool.rs` threads, `buffer.rs` memory, `quant.rs` and `weight.rs` packing, `activations.rs`, `matmul/`,
 //! `attention/`, `ops.rs`.
+#![allow(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod activations;

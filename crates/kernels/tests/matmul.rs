@@ -1,5 +1,5 @@
 //! Every kind of weight at every level against sums in f64.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::too_many_arguments, missing_docs)]
+#![allow(unsafe_code, clippy::unwrap_used, clippy::indexing_slicing, clippy::too_many_arguments, missing_docs)]
 
 mod common;
 

@@ -148,6 +148,20 @@ async fn what_may_be_kept_is_fetched_once() {
 }
 
 #[tokio::test]
+async fn an_age_beyond_all_counting_is_stale() {
+    let head = "200 OK\r\nCache-Control: max-age=600\r\nETag: \"one\"\r\nAge: 18446744073709551615";
+    let (port, asked) = serve(vec![head.into(), "304 Not Modified".into()]).await;
+    let config = MediaConfig { allow_private_hosts: vec![format!("127.0.0.1:{port}")], ..MediaConfig::default() };
+    let (fetcher, url) = (fetcher(config).0, format!("http://127.0.0.1:{port}/a.png"));
+    for _ in 0..2 {
+        assert_eq!(get(&fetcher, &url).await, Ok(b"picture".to_vec()));
+        // By then it is older still.
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+    }
+    assert_eq!(asked.lock().unwrap().len(), 2);
+}
+
+#[tokio::test]
 async fn what_may_not_be_kept_is_fetched_again() {
     for head in [
         "200 OK\r\nCache-Control: no-store",

@@ -34,6 +34,9 @@ pub struct Fetched(Cache<String, Arc<Kept>>);
 /// What an entry costs beside its body and URL.
 const ENTRY: usize = 2048;
 
+/// What larger numbers of seconds count as (RFC 9111, 1.2.2).
+const MOST_SECONDS: u64 = 1 << 31;
+
 impl Fetched {
     /// An empty one of at most this many bytes.
     pub fn new(bytes: u64) -> Self {
@@ -103,5 +106,10 @@ fn response(status: StatusCode, headers: &HeaderMap) -> Response<()> {
     let mut response = Response::new(());
     *response.status_mut() = status;
     *response.headers_mut() = headers.clone();
+    // The crate adds seconds up unchecked, and panics where they overflow.
+    let age = headers.get(header::AGE).and_then(|age| age.to_str().ok()).and_then(|age| age.parse::<u64>().ok());
+    if age.is_some_and(|age| age > MOST_SECONDS) {
+        response.headers_mut().insert(header::AGE, MOST_SECONDS.into());
+    }
     response
 }

@@ -1,5 +1,6 @@
 //! Bytes to bounded pixels: data URLs, HTTP fetch behind the SSRF guard, pictures, clips and pages at the size that the
 //! model sees.
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod bicubic;

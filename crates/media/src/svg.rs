@@ -65,7 +65,10 @@ impl Resolver {
 }
 
 /// Width and height in pixels that it is drawn with: its own, within [`LONGEST`].
-fn size(svg: &[u8]) -> Result<(u32, u32), MediaError> {
+///
+/// # Errors
+/// [`MediaError`].
+pub fn size(svg: &[u8]) -> Result<(u32, u32), MediaError> {
     let (width, height, view) = root(svg)?;
     let (width, height) = match (width, height, view) {
         (Some(w), Some(h), _) => (w, h),

@@ -348,6 +348,30 @@ async fn archives_made_to_hurt() {
     assert_eq!(code(b"PK\x03\x04broken".to_vec(), "a.docx").await, "file_parse_error");
     let laughs = "<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]><w:t>&b;</w:t>";
     assert_eq!(text(&archive(&[("word/document.xml", laughs)]), "a.docx").await, "");
+    // Each of many sheets (slides, formats) names one of as many relations: together they cost what they are long.
+    let many = |each: &dyn Fn(usize) -> String| (0..200_000).map(each).collect::<String>();
+    let relations = many(&|i| format!("<Relationship Id=\"r{i}\" Target=\"t\"/>"));
+    let began = Instant::now();
+    let sheets = archive(&[
+        ("xl/workbook.xml", &many(&|i| format!("<sheet name=\"\" r:id=\"r{}\"/>", 199_999 - i))),
+        ("xl/_rels/workbook.xml.rels", &relations),
+        (
+            "xl/styles.xml",
+            &format!(
+                "{}<cellXfs>{}</cellXfs>",
+                many(&|i| format!("<numFmt numFmtId=\"{}\" formatCode=\"d\"/>", 1000 + i)),
+                many(&|_| "<xf numFmtId=\"999\"/>".into())
+            ),
+        ),
+    ]);
+    assert_eq!(text(&sheets, "a.xlsx").await, "");
+    let slides = archive(&[
+        ("ppt/presentation.xml", &many(&|i| format!("<sldId r:id=\"r{}\"/>", 199_999 - i))),
+        ("ppt/_rels/presentation.xml.rels", &relations),
+    ]);
+    assert_eq!(text(&slides, "a.pptx").await, "");
+    // Some seconds; each against each took a minute.
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     let unclosed = archive(&[("word/document.xml", &"<w:p>".repeat(100_000))]);
     assert_eq!(text(&unclosed, "a.docx").await, "");
     assert_eq!(code(archive(&[("xl/workbook.xml", "<a")]), "a.xlsx").await, "file_parse_error");

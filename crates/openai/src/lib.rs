@@ -1,4 +1,5 @@
 //! OpenAI's wire: requests, responses, chunks, errors. Serde and validation, no I/O.
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 pub mod anthropic;

@@ -1,4 +1,5 @@
 //! actix-web in front of an engine: routes, keys, limits, streaming, health.
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod app;

@@ -1,4 +1,5 @@
 //! vlgate: an OpenAI-compatible gateway that serves Qwen3-VL from your own machine.
+#![forbid(unsafe_code)]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod bench;

@@ -81,6 +81,7 @@ impl Checkpoint {
     ///
     /// # Errors
     /// As [`Self::open`].
+    #[allow(unsafe_code)]
     pub fn files(files: &[PathBuf]) -> Result<Self, String> {
         let mut tensors = HashMap::new();
         for path in files {
@@ -205,6 +206,7 @@ impl Tensor {
     }
 
     /// The same for `rows` rows from `first` on; what is out of range is left alone.
+    #[allow(unsafe_code)]
     pub fn forget_rows(&self, first: usize, rows: usize) {
         #[cfg(unix)]
         {

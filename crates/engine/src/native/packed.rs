@@ -129,6 +129,7 @@ fn sweep(cache: &Path) {
 }
 
 /// The cache, if it was made of `name` and is whole.
+#[allow(unsafe_code)]
 fn existing(place: &Path, name: &str) -> Option<Arc<Mmap>> {
     let file = File::open(place).ok()?;
     // SAFETY: read only; the file is replaced by moving another into its place, never changed.

@@ -3,7 +3,7 @@
 //! A kernel is a struct of its arguments with a generic, always inlined [`Kernel::run`]. [`dispatch`] calls it through one
 //! function per level that enables the level's instructions, so the whole kernel is compiled for them.
 // `unsafe` is the point of this module: each function's contract is stated once, at the trait.
-#![allow(clippy::missing_safety_doc, clippy::undocumented_unsafe_blocks)]
+#![allow(clippy::missing_safety_doc)]
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 mod avx2;
@@ -110,6 +110,7 @@ pub(crate) trait Kernel {
 /// The processor has `level` (a [`crate::Pool`] has checked), and `kernel`'s arguments keep its contract.
 #[inline]
 pub(crate) unsafe fn dispatch<K: Kernel>(level: Level, kernel: K) -> K::Out {
+    // SAFETY: the caller's, of the level and of the kernel.
     unsafe {
         match level {
             #[cfg(all(target_arch = "x86_64", not(miri)))]
@@ -140,6 +141,7 @@ pub(crate) unsafe fn dispatch_float<K: Kernel>(level: Level, kernel: K) -> K::Ou
         Level::NeonDot | Level::NeonI8mm => Level::Neon,
         other => other,
     };
+    // SAFETY: as above; each of these levels has all that the plainer one has.
     unsafe { dispatch(level, kernel) }
 }
 
@@ -167,6 +169,7 @@ pub(crate) unsafe fn dispatch_pairs<K: Kernel>(level: Level, kernel: K) -> K::Ou
 /// As for [`Simd`].
 #[inline(always)]
 pub(crate) unsafe fn exp<S: Simd>(x: S::F) -> S::F {
+    // SAFETY: the caller's.
     unsafe {
         let tiny = S::splat(-87.33);
         // The order of arguments lets -inf and NaN through `max` as `tiny`.

@@ -13,6 +13,7 @@ use crate::{
     resolver::{Resolver, blocking},
 };
 pub use pages::PageRange;
+pub use pdf::pages_of;
 
 /// A file as it came: sent with the request, kept by an earlier upload, or fetched.
 #[derive(Debug, Clone, Default)]
@@ -115,6 +116,14 @@ impl Resolver {
         let seen = Seen::new(Medium::File, kind.name());
         Ok(Resolved { what: Document { blocks: vec![block] }, seen })
     }
+}
+
+/// The text of what is read in this process; `unpacked` and `most` bound an archive's bytes and the characters.
+///
+/// # Errors
+/// [`MediaError`].
+pub fn text_of(file: &FileBytes, unpacked: u64, most: usize) -> Result<String, MediaError> {
+    extract(kind(file)?, &file.bytes, unpacked, most)
 }
 
 fn extract(kind: Kind, bytes: &[u8], unpacked: u64, most: usize) -> Result<String, MediaError> {

@@ -1,6 +1,8 @@
 //! DOCX and PPTX: their paragraphs, tables and slides in order (ECMA-376), read as a stream of XML that never becomes a
 //! tree.
 
+use std::collections::{HashMap, HashSet};
+
 use quick_xml::{Reader, escape::resolve_predefined_entity, events::Event};
 
 use super::{archive::Archive, text::Out};
@@ -30,8 +32,7 @@ pub fn docx(bytes: &[u8], unpacked: u64, out: &mut Out) -> Result<(), MediaError
 pub fn pptx(bytes: &[u8], unpacked: u64, out: &mut Out) -> Result<(), MediaError> {
     let mut archive = Archive::open(bytes, unpacked)?;
     let number = |name: &String| name.strip_prefix("ppt/slides/slide")?.strip_suffix(".xml")?.parse::<u32>().ok();
-    let mut slides: Vec<u32> = archive.names().iter().filter_map(number).collect();
-    slides.sort_unstable();
+    let slides: HashSet<u32> = archive.names().iter().filter_map(number).collect();
     let order = order(&mut archive)?;
     // The presentation's own order, where it can be read; names are numbers in order of making.
     let slides = order.into_iter().flatten().filter(|n| slides.contains(n)).collect::<Vec<_>>();
@@ -56,11 +57,11 @@ fn order(archive: &mut Archive<'_>) -> Result<Option<Vec<u32>>, MediaError> {
     else {
         return Err(MediaError::Damaged);
     };
-    let targets = relations_of(&relations)?;
+    // By id, the first of several: millions of ids may name millions of them.
+    let targets: HashMap<String, String> = relations_of(&relations)?.into_iter().rev().collect();
     let ids = attributes(&show, b"sldId", b"r:id")?;
-    let target = |id: &String| targets.iter().find(|(known, _)| known == id).map(|(_, target)| target);
     let number = |target: &String| target.rsplit('/').next()?.strip_prefix("slide")?.strip_suffix(".xml")?.parse().ok();
-    Ok(Some(ids.iter().filter_map(|id| number(target(id)?)).collect()))
+    Ok(Some(ids.iter().filter_map(|id| number(targets.get(id)?)).collect()))
 }
 
 /// A slide's notes, found by its relations.

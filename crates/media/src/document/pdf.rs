@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A file's pages.
-struct Pages {
+pub struct Pages {
     total: u32,
     /// Width and height of the wanted ones in points (1/72 inch).
     sizes: Vec<(f64, f64)>,
@@ -113,21 +113,7 @@ impl Job<'_> {
                 MediaError::Damaged
             });
         }
-        let text = String::from_utf8_lossy(&done.out);
-        let total = text.lines().find_map(|line| line.strip_prefix("Pages:")?.trim().parse().ok());
-        let total = total.filter(|n| *n > 0).ok_or(MediaError::Damaged)?;
-        let turned = text.lines().filter(|l| l.starts_with("Page ")).filter_map(|l| l.split_once(" rot:"));
-        let turned: Vec<bool> = turned.map(|(_, angle)| matches!(angle.trim(), "90" | "270")).collect();
-        let sizes = text.lines().filter(|l| l.starts_with("Page ")).filter_map(|line| line.split_once(" size:"));
-        let sizes = sizes.filter_map(|(_, size)| {
-            let (width, rest) = size.trim().split_once(" x ")?;
-            let height = rest.split_whitespace().next()?;
-            let side = |text: &str| text.parse::<f64>().ok().filter(|n| n.is_finite() && *n > 0.0);
-            Some((side(width)?, side(height)?))
-        });
-        let upright = |((w, h), turned): ((f64, f64), bool)| if turned { (h, w) } else { (w, h) };
-        let turned = turned.into_iter().chain(std::iter::repeat(false));
-        Ok(Pages { total, sizes: sizes.zip(turned).map(upright).collect() })
+        pages_of(&String::from_utf8_lossy(&done.out))
     }
 
     /// The text of each page of a run.
@@ -199,6 +185,27 @@ impl Job<'_> {
         all.push(self.file.path().into());
         all
     }
+}
+
+/// The number of pages, and the sizes of those that `pdfinfo` lists.
+///
+/// # Errors
+/// [`MediaError::Damaged`].
+pub fn pages_of(text: &str) -> Result<Pages, MediaError> {
+    let total = text.lines().find_map(|line| line.strip_prefix("Pages:")?.trim().parse().ok());
+    let total = total.filter(|n| *n > 0).ok_or(MediaError::Damaged)?;
+    let turned = text.lines().filter(|l| l.starts_with("Page ")).filter_map(|l| l.split_once(" rot:"));
+    let turned: Vec<bool> = turned.map(|(_, angle)| matches!(angle.trim(), "90" | "270")).collect();
+    let sizes = text.lines().filter(|l| l.starts_with("Page ")).filter_map(|line| line.split_once(" size:"));
+    let sizes = sizes.filter_map(|(_, size)| {
+        let (width, rest) = size.trim().split_once(" x ")?;
+        let height = rest.split_whitespace().next()?;
+        let side = |text: &str| text.parse::<f64>().ok().filter(|n| n.is_finite() && *n > 0.0);
+        Some((side(width)?, side(height)?))
+    });
+    let upright = |((w, h), turned): ((f64, f64), bool)| if turned { (h, w) } else { (w, h) };
+    let turned = turned.into_iter().chain(std::iter::repeat(false));
+    Ok(Pages { total, sizes: sizes.zip(turned).map(upright).collect() })
 }
 
 /// Whole dots per inch for a page of a size in points, fewer for a large one.

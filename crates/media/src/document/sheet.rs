@@ -1,6 +1,8 @@
 //! XLSX: every sheet under its name, rows as lines, cells between tabs (ECMA-376, SpreadsheetML), read as a stream: a sheet
 //! with one cell in its last corner is no larger than that cell.
 
+use std::collections::{HashMap, HashSet};
+
 use quick_xml::{
     Reader,
     events::{BytesStart, Event},
@@ -21,13 +23,13 @@ pub fn xlsx(bytes: &[u8], unpacked: u64, out: &mut Out) -> Result<(), MediaError
     let mut archive = Archive::open(bytes, unpacked)?;
     let book = archive.member("xl/workbook.xml")?.ok_or(MediaError::Damaged)?;
     let relations = archive.member("xl/_rels/workbook.xml.rels")?.ok_or(MediaError::Damaged)?;
-    let targets = relations_of(&relations)?;
+    // By id, the first of several: millions of sheets may name millions of them.
+    let targets: HashMap<String, String> = relations_of(&relations)?.into_iter().rev().collect();
     let shared = archive.member("xl/sharedStrings.xml")?.map_or(Ok(Vec::new()), |xml| strings(&xml))?;
     let dates = archive.member("xl/styles.xml")?.map_or(Ok(Vec::new()), |xml| dated(&xml))?;
     let names = attributes(&book, b"sheet", b"name")?.into_iter().zip(attributes(&book, b"sheet", b"r:id")?);
     for (name, id) in names {
-        let target = targets.iter().find(|(known, _)| *known == id).map(|(_, target)| target.as_str());
-        let path = match target {
+        let path = match targets.get(&id) {
             Some(target) if target.starts_with('/') => target.trim_start_matches('/').to_owned(),
             Some(target) => format!("xl/{target}"),
             None => continue,
@@ -63,7 +65,7 @@ fn strings(xml: &[u8]) -> Result<Vec<String>, MediaError> {
 /// `styles.xml`: for each cell format whether it shows a date or a time.
 fn dated(xml: &[u8]) -> Result<Vec<bool>, MediaError> {
     let mut reader = Reader::from_reader(xml);
-    let (mut own, mut all, mut formats) = (Vec::new(), Vec::new(), false);
+    let (mut own, mut all, mut formats) = (HashSet::new(), Vec::new(), false);
     loop {
         match reader.read_event().map_err(|_| MediaError::Damaged)? {
             Event::Start(e) if e.local_name().as_ref() == b"cellXfs" => formats = true,

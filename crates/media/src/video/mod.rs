@@ -21,7 +21,16 @@ use crate::{
     tools::Tools,
 };
 use format::Container;
+pub use probe::read as track_of;
 pub use sample::Sampling;
+
+/// The name of the container that these first bytes begin.
+///
+/// # Errors
+/// As [`format::container`].
+pub fn container(head: &[u8]) -> Result<&'static str, MediaError> {
+    format::container(head).map(|container| container.name)
+}
 
 /// What reading a clip needs of the process.
 pub struct Reader<'a> {

@@ -100,7 +100,11 @@ fn fields(list: &str) -> impl Iterator<Item = (&str, &str)> {
     list.lines().flat_map(|line| line.split('|').skip(1)).filter_map(|field| field.split_once('='))
 }
 
-fn read(list: &str) -> Result<Track, MediaError> {
+/// What `ffprobe` lists of a track.
+///
+/// # Errors
+/// As [`track`].
+pub fn read(list: &str) -> Result<Track, MediaError> {
     let lines = list.lines().filter_map(|line| line.strip_prefix("packet|flags="));
     let frames = lines.filter(|flags| !flags.contains('D')).count() as u64;
     let stream: Vec<&str> = list.lines().filter(|line| line.starts_with("stream|")).collect();
