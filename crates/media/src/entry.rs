@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::{MediaConfig, MediaError, bicubic, data_url, decode, guard::Guard, smart_resize};
+use crate::{MediaConfig, MediaError, bicubic, data_url, decode, guard::Guard, heif, smart_resize};
 
 /// Pixels that a fuzzed picture may have: enough for every path, and no more memory than a fuzzer allows.
 const PIXELS: u64 = 1 << 20;
@@ -18,6 +18,17 @@ pub fn picture(bytes: &[u8]) -> Result<(u32, u32), MediaError> {
     let shown = bicubic::resize(upright, height, width);
     assert_eq!(shown.len(), (width * height * 3) as usize, "the picture has the size that it says");
     Ok((width, height))
+}
+
+/// The boxes of AVIF and HEIC, which are read before libheif sees the file in a child process.
+///
+/// # Errors
+/// [`MediaError`].
+pub fn heif(bytes: &[u8]) -> Result<(u32, u32), MediaError> {
+    let found = heif::read(bytes, PIXELS);
+    let left = heif::alone(bytes, "avif");
+    assert!(found.is_err() || left.is_ok_and(|left| left.len() == bytes.len()), "what is read can be handed on");
+    found.map(|heif| (heif.width, heif.height))
 }
 
 /// What follows `data:`.

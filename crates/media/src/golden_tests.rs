@@ -1,13 +1,15 @@
 //! Against transformers' image processor and Pillow: `tests/golden`, made by its `make.py`.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use image::RgbImage;
 
 use crate::{
+    MediaConfig, Resolver,
     bicubic::resize,
-    decode::{decode, header},
+    decode::{self, decode, header},
     resize::smart_resize,
+    resolver::Encoded,
 };
 
 fn folder(name: &str) -> PathBuf {
@@ -85,6 +87,38 @@ fn decoded_pictures_are_pillows_own() {
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(seen > 45, "{seen}");
+}
+
+/// By libheif in a child process; see `tests/golden/heif.py`.
+#[tokio::test]
+async fn avif_and_heic_are_pillows_own() {
+    let resolver = Resolver::new(MediaConfig::default()).unwrap();
+    assert!(resolver.tools().heif(), "heif-convert is missing: tests/debian.txt");
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for entry in fs::read_dir(folder("heif")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.ends_with(".out.png") {
+            continue;
+        }
+        let wanted = read(folder(&format!("heif/{name}.out.png")));
+        let encoded = Encoded::read(Arc::new(fs::read(&path).unwrap()), 1 << 24).unwrap();
+        assert_eq!(decode::name(encoded.header.format), path.extension().unwrap(), "{name}");
+        let turn = resolver.child_for(&encoded).await.unwrap();
+        let png = resolver.unpacked(encoded, turn).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let got = decode(&png.bytes, png.header).unwrap();
+        assert_eq!(got.dimensions(), wanted.dimensions(), "{name}");
+        let (most, mean) = difference(got.as_raw(), wanted.as_raw());
+        println!("{name}: max {most}, mean {mean:.3}");
+        // From YCbCr to RGB rounding differs, and halved colours are spread otherwise (Pillow's libavif: smoothly).
+        let (at_most, on_average) = if name.starts_with("chroma") { (6, 2.0) } else { (2, 0.7) };
+        if most > at_most || mean > on_average {
+            wrong.push(format!("{name}: max {most}, mean {mean}"));
+        }
+        seen += 1;
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(seen > 20, "{seen}");
 }
 
 /// What is there is shown and what is missing is flat, as Pillow has it under `LOAD_TRUNCATED_IMAGES`.
