@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, sync::Arc};
 use image::RgbImage;
 
 use crate::{
-    MediaConfig, Resolver,
+    Detail, MediaConfig, Resolver, Sizing, VisionSpec,
     bicubic::resize,
     decode::{self, decode, header},
     resize::smart_resize,
@@ -132,4 +132,32 @@ fn a_jpeg_without_its_tail_is_shown_as_far_as_it_goes() {
     let last = &cut.as_raw()[row * 239..];
     println!("{:?}", &last[..6]);
     assert!(last.chunks_exact(3).all(|p| p == &last[..3]), "{:?}", &last[..30]);
+}
+
+/// With little detail asked for, a JPEG is decoded at a part of its size: near the exact way, not equal to it.
+#[tokio::test]
+async fn little_detail_is_near_the_exact_way() {
+    let photo = read(folder("resize/lounge_640x480.png"));
+    let mut plain = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut plain, 92).encode_image(&photo).unwrap();
+    // A quarter turn to the right (EXIF 6).
+    let exif = b"\xFF\xE1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    let turned = [&plain[..2], exif, &plain[2..]].concat();
+    let spec = VisionSpec { min_pixels: 1024, ..VisionSpec::QWEN3_VL };
+    for (bytes, size) in [(plain, (640, 480)), (turned, (480, 640))] {
+        let resolver = Resolver::new(MediaConfig::default()).unwrap();
+        let shown = async |detail, most| {
+            let sizing = Sizing { detail, max_pixels: Some(most), ..Sizing::default() };
+            resolver.image_bytes(bytes.clone(), &spec, &sizing).await.unwrap()
+        };
+        let (exact, sooner) = (shown(Detail::Auto, 65_536).await, shown(Detail::Low, 65_536).await);
+        assert_eq!((exact.seen.before, sooner.seen.before), (Some(size), Some(size)));
+        assert_eq!((exact.seen.after, exact.seen.tokens), (sooner.seen.after, sooner.seen.tokens));
+        assert!(!sooner.seen.cached, "each way has pixels of its own");
+        let (most, mean) = difference(&exact.what.rgb, &sooner.what.rgb);
+        println!("{size:?}: max {most}, mean {mean:.3}");
+        assert!((1..=48).contains(&most) && mean < 1.5, "max {most}, mean {mean}");
+        // Where more than half is shown, it is the exact way.
+        assert_eq!(shown(Detail::Auto, 300_000).await.what, shown(Detail::Low, 300_000).await.what);
+    }
 }

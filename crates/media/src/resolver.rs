@@ -6,18 +6,18 @@ use std::{
     sync::Arc,
 };
 
-use image::RgbImage;
+use image::{ImageFormat, RgbImage};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
 use crate::{
-    ContentHash, FileBytes, MediaConfig, MediaError, Medium, Picture, Resolved, Seen, Sizing, VisionSpec,
+    ContentHash, Detail, FileBytes, MediaConfig, MediaError, Medium, Picture, Resolved, Seen, Sizing, VisionSpec,
     bicubic::resize,
     budget::Budget,
     counts::{Counters, Counts, count},
     data_url,
-    decode::{self, Header},
+    decode::{self, Format, Header},
     fetch::Fetcher,
     folders::Folders,
     foreign::is_svg,
@@ -37,8 +37,9 @@ pub struct ImageSource<'a> {
 /// Bytes to pixels; a seam, so that a test can let it panic.
 pub type Decoder = fn(&[u8], Header) -> Result<RgbImage, MediaError>;
 
-/// A resized picture is known by the hash of its encoded bytes and its height and width (before the EXIF orientation).
-type Key = (ContentHash, u32, u32);
+/// A resized picture is known by the hash of its encoded bytes, its height and width (before the EXIF orientation), and whether
+/// it may have been decoded at a part of its size.
+type Key = (ContentHash, u32, u32, bool);
 
 /// Takes parts in, for the whole process: one memory budget, one cache.
 #[derive(Debug)]
@@ -221,7 +222,12 @@ impl Resolver {
         let factor = spec.factor();
         let Header { width, height, .. } = encoded.header;
         let (rows, columns) = smart_resize(height, width, factor, min, max)?;
-        let key = (encoded.hash, rows, columns);
+        // Whoever asks for little detail gets it sooner, in other pixels than transformers would show the model.
+        let sooner = sizing.detail == Detail::Low
+            && encoded.header.format == Format::Plain(ImageFormat::Jpeg)
+            && 2 * rows <= height
+            && 2 * columns <= width;
+        let key = (encoded.hash, rows, columns, sooner);
         let seen = Seen::new(Medium::Image, decode::name(encoded.header.format));
         let told = move |(picture, before): Upright, cached: bool| {
             let mut seen = seen.clone();
@@ -254,14 +260,15 @@ impl Resolver {
                 return Ok(told(hit, true));
             }
             count(&counters.decodes);
-            let upright = catch_unwind(AssertUnwindSafe(|| decoder(&encoded.bytes, encoded.header)));
-            let upright = upright.unwrap_or_else(|_| {
+            let whole = || decoder(&encoded.bytes, encoded.header).map(|upright| (upright.dimensions(), upright));
+            let part = || if sooner { decode::shrunk(&encoded.bytes, encoded.header, (columns, rows)) } else { None };
+            let upright = catch_unwind(AssertUnwindSafe(|| part().map_or_else(whole, Ok)));
+            let (before, upright) = upright.unwrap_or_else(|_| {
                 count(&counters.panics);
                 Err(MediaError::Damaged)
             })?;
             drop(encoded);
-            let before = upright.dimensions();
-            let (height, width) = smart_resize(upright.height(), upright.width(), factor, min, max)?;
+            let (height, width) = smart_resize(before.1, before.0, factor, min, max)?;
             let picture = Picture::new(width, height, resize(upright, height, width));
             cache.insert(key, (picture.clone(), before));
             Ok(told((picture, before), false))
