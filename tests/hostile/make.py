@@ -8,7 +8,7 @@ import io, pathlib, random, struct, sys, zipfile, zlib
 
 from PIL import Image
 
-import documents, movies
+import documents, heif, movies
 from boxes import Entry
 
 rng = random.Random(5)
@@ -402,7 +402,7 @@ def damaged():
 
 
 def entries():
-    groups = {"png": png, "jpeg": jpeg, "webp": webp, "gif": gif, "bmp": bmp, "tiff": tiff, "ico": ico, "svg": svg, "stranger": strangers, "cut": damaged}
+    groups = {"png": png, "jpeg": jpeg, "webp": webp, "gif": gif, "bmp": bmp, "tiff": tiff, "ico": ico, "svg": svg, "heif": heif.lies, "stranger": strangers, "cut": damaged}
     for group, make in groups.items():
         for name, raw, wanted in make():
             yield Entry(f"{group}/{name}", "image", raw, wanted)

@@ -1,10 +1,10 @@
 """The guard, the caches and named parts through the real binary: a server that misbehaves, a proxy that must not be asked."""
 
-import http.server, threading, time
+import base64, http.server, threading, time
 
 import httpx2 as httpx
 import pytest
-from conftest import Gateway, ask, data_url, png, red_circle
+from conftest import ROOT, Gateway, ask, data_url, png, red_circle
 
 RED = png(red_circle())
 
@@ -175,3 +175,30 @@ def test_a_named_picture_is_sent_once(guarded):
     # Another key's names are another's.
     assert post(guarded, [name], key="two").json()["error"]["code"] == "unknown_uuid"
     assert post(guarded, [{"type": "image_url", "uuid": ""}]).json()["error"]["param"] == "messages[0].content[0].uuid"
+
+
+def test_named_clips_and_files_are_sent_once(guarded):
+    clip = data_url((ROOT / "tests/fixtures/clips/short.mp4").read_bytes(), "video/mp4")
+    text = base64.b64encode(b"The word is pomegranate.").decode()
+    parts = {
+        "video_url": {"type": "video_url", "video_url": {"url": clip}, "uuid": "clip-1"},
+        "video": {"type": "video", "video": [data_url(RED)] * 4, "times": [0, 1, 2, 3], "uuid": "clip-2"},
+        "file": {"type": "file", "file": {"filename": "a.txt", "file_data": text}, "uuid": "clip-1"},
+    }
+    for kind, whole in parts.items():
+        again = {"type": kind, "uuid": whole["uuid"]}
+        error = post(guarded, [again]).json()["error"]
+        assert (error["code"], error["param"]) == ("unknown_uuid", "messages[0].content[0].uuid"), error
+        sent = post(guarded, [whole]).json()["usage"]
+        for form in (again, {**again, kind: None}, *([{**again, "file": {"detail": "low"}}] if kind == "file" else [])):
+            usage = post(guarded, [form]).json()["usage"]
+            assert (usage["prompt_tokens"], usage["prompt_tokens_details"]) == (sent["prompt_tokens"], {**sent["prompt_tokens_details"], "cached_tokens": usage["prompt_tokens_details"]["cached_tokens"]}), kind
+        # Another key's names are another's, and each medium has its own.
+        assert post(guarded, [again], key="two").json()["error"]["code"] == "unknown_uuid"
+        assert post(guarded, [{"type": "image_url", "uuid": whole["uuid"]}]).json()["error"]["code"] == "unknown_uuid"
+        assert post(guarded, [{**again, "uuid": ""}]).json()["error"]["param"] == "messages[0].content[0].uuid"
+    # They count as the clips and files that they are, and frames keep their times.
+    named = {"type": "video_url", "uuid": "clip-1"}
+    assert "videos" in post(guarded, [named] * 99).json()["error"]["message"]
+    assert post(guarded, [{"type": "video", "uuid": "clip-2", "times": [0, 1, 2, 3]}]).json()["error"]["param"] == "messages[0].content[0].times"
+    assert post(guarded, [{"type": "video"}]).json()["error"]["param"] == "messages[0].content[0].video"

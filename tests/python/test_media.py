@@ -9,6 +9,7 @@ from openai import BadRequestError, OpenAI
 from test_fixtures import token_bytes
 
 CLIPS = ROOT / "tests/fixtures/clips"
+HEIF = ROOT / "crates/media/tests/golden/heif"
 INDEX = json.loads((CLIPS / "index.json").read_text())["clips"]
 
 
@@ -117,6 +118,30 @@ def test_every_container_and_codec(client, name):
     assert [f["index"] for f in clip["frames"]] == row["indices"]
 
 
+@pytest.mark.parametrize("name", ["plain.avif", "alpha.heic", "grid.heic", "deep.avif", "moving.avif", "sideways.heic"])
+def test_avif_and_heic_are_pictures(client, name):
+    raw, explain = (HEIF / name).read_bytes(), {"vlgate": {"explain_media": True}}
+    part = {"type": "image_url", "image_url": {"url": data_url(raw, f"image/{name.split('.')[1]}")}}
+    picture, = seen(ask(client, part, extra_body=explain, max_tokens=1))
+    assert picture["format"] == name.split(".")[1] and picture["tokens"] > 0
+    assert picture["size"] == {"grid.heic": [160, 100], "sideways.heic": [32, 48]}.get(name, [48, 32])
+    assert seen(ask(client, part, extra_body=explain, max_tokens=1))[0]["cached"]
+    # The same as its pixels in a PNG, which differ by a step at the most.
+    png, = seen(ask(client, {"type": "image_url", "image_url": {"url": data_url((HEIF / f"{name}.out.png").read_bytes())}}, extra_body=explain, max_tokens=1))
+    assert (png["size"], png["size_seen"], png["tokens"]) == (picture["size"], picture["size_seen"], picture["tokens"])
+    frames, = seen(ask(client, {"type": "video", "video": [part["image_url"]["url"]] * 2}, extra_body=explain, max_tokens=1))
+    assert frames["size"] == picture["size"]
+
+
+def test_a_tiffs_pages(client):
+    raw, explain = (ROOT / "crates/media/tests/golden/decode/two_pages.tiff").read_bytes(), {"vlgate": {"explain_media": True}}
+    for data in (base64.b64encode(raw).decode(), data_url(raw, "image/tiff")):
+        file, = seen(ask(client, {"type": "file", "file": {"filename": "scan.tiff", "file_data": data}}, extra_body=explain, max_tokens=1))
+        assert (file["format"], [p["page"] for p in file["pages"]]) == ("tiff", [1, 2])
+    picture, = seen(ask(client, {"type": "image_url", "image_url": {"url": data_url(raw, "image/tiff")}}, extra_body=explain, max_tokens=1))
+    assert (picture["type"], picture["size"]) == ("image", [48, 32])
+
+
 def test_a_clip_behind_a_url(tmp_path_factory, pictures, client, gateway):
     import http.server, functools, threading
     folder = tmp_path_factory.mktemp("clips")
@@ -175,7 +200,8 @@ def test_without_the_programs_the_error_says_what_to_install(tmp_path):
         server = httpx.get(g.url.replace("/v1", "/server.json")).json()
         assert server["models"][0]["video"] is False and server["documents"]["pdf"] is False
         own = OpenAI(base_url=g.url, api_key="any", max_retries=0, timeout=60)
-        for part, package in [(video("short.mp4"), "ffmpeg"), ({"type": "file", "file": {"file_data": base64.b64encode(pdf("a")).decode()}}, "poppler-utils")]:
+        for part, package in [(video("short.mp4"), "ffmpeg"), ({"type": "file", "file": {"file_data": base64.b64encode(pdf("a")).decode()}}, "poppler-utils"),
+                              ({"type": "image_url", "image_url": {"url": data_url((HEIF / "plain.heic").read_bytes(), "image/heic")}}, "libheif-examples")]:
             with pytest.raises(BadRequestError, match=f"apt-get install {package}"):
                 ask(own, part)
         assert ask(own, {"type": "file", "file": {"filename": "a.txt", "file_data": base64.b64encode(b"plain").decode()}}).choices

@@ -15,7 +15,7 @@ async fn main() {
     let url = format!("data:image/jpeg;base64,{}", STANDARD.encode(std::fs::read(file).unwrap()));
     // Nothing is kept, so each time is a first time.
     let resolver = Resolver::new(MediaConfig { cache_bytes: 0, ..MediaConfig::default() }).unwrap();
-    for (name, detail) in [("auto", Detail::Auto), ("high", Detail::High)] {
+    for (name, detail) in [("low", Detail::Low), ("auto", Detail::Auto), ("high", Detail::High)] {
         let sizing = Sizing { detail, ..Sizing::default() };
         let mut took = Vec::new();
         for _ in 0..times {

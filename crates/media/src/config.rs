@@ -40,7 +40,7 @@ pub struct MediaConfig {
     pub cache_bytes: u64,
     /// Bytes of fetched bodies that are kept, as far as their servers allow it.
     pub fetched_bytes: u64,
-    /// Bytes of encoded pictures that are kept under the names (`uuid`) which clients gave them.
+    /// Bytes of encoded pictures, clips and files that are kept under the names (`uuid`) which clients gave them.
     pub named_bytes: u64,
     /// Bytes of one SVG.
     pub svg_bytes: usize,

@@ -7,7 +7,7 @@ use std::{
 
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, RgbImage, metadata::Orientation};
 
-use crate::{MediaError, colour::to_srgb, foreign::foreign, icon, jpeg};
+use crate::{MediaError, colour::to_srgb, foreign::foreign, heif, icon, jpeg, tiff};
 
 /// What the header says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,9 +17,20 @@ pub struct Header {
     /// Height in pixels, as stored (before the EXIF orientation).
     pub height: u32,
     /// The format, judged by the content.
-    pub format: ImageFormat,
+    pub format: Format,
     /// Bytes per pixel that the decoder gives.
     pub pixel_bytes: u8,
+}
+
+/// What a picture is decoded by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// The `image` crate, here.
+    Plain(ImageFormat),
+    /// libheif in a child process, which gives a PNG; by its name.
+    Heif(&'static str),
+    /// That PNG: what its EXIF says of turning was done.
+    Unpacked,
 }
 
 impl Header {
@@ -27,7 +38,10 @@ impl Header {
     /// it (coefficients of a progressive JPEG, the canvas of an animation) or the conversion to RGB takes.
     #[must_use]
     pub fn memory(&self) -> u64 {
-        u64::from(self.width) * u64::from(self.height) * (2 * u64::from(self.pixel_bytes) + 6)
+        let each = u64::from(self.pixel_bytes);
+        // The PNG, and what the child holds before.
+        let more = if matches!(self.format, Format::Heif(_)) { 2 * each } else { 0 };
+        u64::from(self.width) * u64::from(self.height) * (2 * each + more + 6)
     }
 }
 
@@ -39,6 +53,10 @@ impl Header {
 pub fn header(bytes: &[u8], pixels: u64) -> Result<Header, MediaError> {
     if bytes.is_empty() {
         return Err(MediaError::Empty);
+    }
+    if heif::is_heif(bytes) {
+        let heif::Heif { name, width, height, pixel_bytes, .. } = heif::read(bytes, pixels)?;
+        return Ok(Header { width, height, format: Format::Heif(name), pixel_bytes });
     }
     let format = match image::guess_format(bytes) {
         Ok(
@@ -62,7 +80,8 @@ pub fn header(bytes: &[u8], pixels: u64) -> Result<Header, MediaError> {
         reader.limits(limits(HEADER_BYTES));
         let decoder = reader.into_decoder().map_err(|_| MediaError::Damaged)?;
         let (width, height) = decoder.dimensions();
-        Ok(Header { width, height, format, pixel_bytes: decoder.color_type().bytes_per_pixel() })
+        let pixel_bytes = decoder.color_type().bytes_per_pixel();
+        Ok(Header { width, height, format: Format::Plain(format), pixel_bytes })
     };
     let header = caught(read)?;
     let Header { width, height, .. } = header;
@@ -87,16 +106,17 @@ fn inside(bytes: &[u8], format: ImageFormat) -> (&[u8], ImageFormat) {
 }
 
 /// A format's name for clients.
-pub const fn name(format: ImageFormat) -> &'static str {
+pub const fn name(format: Format) -> &'static str {
     match format {
-        ImageFormat::Png => "png",
-        ImageFormat::Jpeg => "jpeg",
-        ImageFormat::Gif => "gif",
-        ImageFormat::WebP => "webp",
-        ImageFormat::Bmp => "bmp",
-        ImageFormat::Tiff => "tiff",
-        ImageFormat::Ico => "ico",
-        _ => "image",
+        Format::Heif(name) => name,
+        Format::Unpacked | Format::Plain(ImageFormat::Png) => "png",
+        Format::Plain(ImageFormat::Jpeg) => "jpeg",
+        Format::Plain(ImageFormat::Gif) => "gif",
+        Format::Plain(ImageFormat::WebP) => "webp",
+        Format::Plain(ImageFormat::Bmp) => "bmp",
+        Format::Plain(ImageFormat::Tiff) => "tiff",
+        Format::Plain(ImageFormat::Ico) => "ico",
+        Format::Plain(_) => "image",
     }
 }
 
@@ -114,18 +134,52 @@ fn png_sides(bytes: &[u8]) -> Option<(u32, u32)> {
 /// # Errors
 /// [`MediaError::Damaged`].
 pub fn decode(bytes: &[u8], header: Header) -> Result<RgbImage, MediaError> {
-    let (bytes, format) = inside(bytes, header.format);
+    let (bytes, format) = match header.format {
+        Format::Plain(format) => inside(bytes, format),
+        Format::Unpacked => (bytes, ImageFormat::Png),
+        Format::Heif(_) => return Err(MediaError::Damaged),
+    };
     let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
     reader.limits(limits(header.memory().max(HEADER_BYTES)));
     let mut decoder = reader.into_decoder().map_err(|_| MediaError::Damaged)?;
     if decoder.dimensions() != (header.width, header.height) {
         return Err(MediaError::Damaged);
     }
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
-    let icc = decoder.icc_profile().ok().flatten();
+    let orientation = match header.format {
+        Format::Plain(_) => decoder.orientation().unwrap_or(Orientation::NoTransforms),
+        _ => Orientation::NoTransforms,
+    };
+    let icc = match format {
+        ImageFormat::Tiff => tiff::profile(bytes).map(<[u8]>::to_vec),
+        _ => decoder.icc_profile().ok().flatten(),
+    };
     let mut picture = DynamicImage::from_decoder(decoder).map_err(|_| MediaError::Damaged)?;
     picture.apply_orientation(orientation);
     Ok(opaque(to_srgb(picture, icc.as_deref())))
+}
+
+/// A JPEG at an eighth, a quarter or a half of its size, at least `least` (width, height), upright and in sRGB, behind its
+/// whole width and height, upright. Its coefficients are left out where they would make details that nobody sees: several times as
+/// fast, and other pixels than those of a whole picture made smaller. `None` where it cannot be had so: CMYK, damage, a
+/// missing tail.
+pub fn shrunk(bytes: &[u8], header: Header, least: (u32, u32)) -> Option<((u32, u32), RgbImage)> {
+    let read = || {
+        let mut reader = ImageReader::with_format(Cursor::new(bytes), ImageFormat::Jpeg);
+        reader.limits(limits(HEADER_BYTES));
+        let mut whole = reader.into_decoder().map_err(|_| MediaError::Damaged)?;
+        let orientation = whole.orientation().unwrap_or(Orientation::NoTransforms);
+        let icc = whole.icc_profile().ok().flatten();
+        let mut picture = jpeg::shrunk(bytes, least).ok_or(MediaError::Damaged)?;
+        picture.apply_orientation(orientation);
+        let upright = opaque(to_srgb(picture, icc.as_deref()));
+        let turned = matches!(
+            orientation,
+            Orientation::Rotate90 | Orientation::Rotate270 | Orientation::Rotate90FlipH | Orientation::Rotate270FlipH
+        );
+        let Header { width, height, .. } = header;
+        Ok((if turned { (height, width) } else { (width, height) }, upright))
+    };
+    caught(read).ok()
 }
 
 /// What a decoder may always allocate: tables, metadata, rows.

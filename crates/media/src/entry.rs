@@ -11,6 +11,7 @@ use crate::{
     FileBytes, MediaConfig, MediaError, bicubic, colour, data_url, decode, document,
     fetched::{Fetched, Known},
     guard::Guard,
+    heif,
     ppm::Pixmaps,
     smart_resize, svg, video,
 };
@@ -58,6 +59,17 @@ pub fn drawing(bytes: &[u8]) -> Result<(u32, u32), MediaError> {
     let (width, height) = svg::size(bytes)?;
     assert!((1..=2048).contains(&width) && (1..=2048).contains(&height), "{width}x{height}");
     Ok((width, height))
+}
+
+/// The boxes of AVIF and HEIC, which are read before libheif sees the file in a child process.
+///
+/// # Errors
+/// [`MediaError`].
+pub fn heif(bytes: &[u8]) -> Result<(u32, u32), MediaError> {
+    let found = heif::read(bytes, PIXELS);
+    let left = heif::alone(bytes, "avif");
+    assert!(found.is_err() || left.is_ok_and(|left| left.len() == bytes.len()), "what is read can be handed on");
+    found.map(|heif| (heif.width, heif.height))
 }
 
 /// What follows `data:`.

@@ -1,13 +1,15 @@
 //! Against transformers' image processor and Pillow: `tests/golden`, made by its `make.py`.
 
-use std::{fs, path::PathBuf};
+use std::{fs, path::PathBuf, sync::Arc};
 
 use image::RgbImage;
 
 use crate::{
+    Detail, MediaConfig, Resolver, Sizing, VisionSpec,
     bicubic::resize,
-    decode::{decode, header},
+    decode::{self, decode, header},
     resize::smart_resize,
+    resolver::Encoded,
 };
 
 fn folder(name: &str) -> PathBuf {
@@ -87,6 +89,38 @@ fn decoded_pictures_are_pillows_own() {
     assert!(seen > 45, "{seen}");
 }
 
+/// By libheif in a child process; see `tests/golden/heif.py`.
+#[tokio::test]
+async fn avif_and_heic_are_pillows_own() {
+    let resolver = Resolver::new(MediaConfig::default()).unwrap();
+    assert!(resolver.tools().heif(), "heif-convert is missing: tests/debian.txt");
+    let (mut seen, mut wrong) = (0, Vec::new());
+    for entry in fs::read_dir(folder("heif")).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if name.ends_with(".out.png") {
+            continue;
+        }
+        let wanted = read(folder(&format!("heif/{name}.out.png")));
+        let encoded = Encoded::read(Arc::new(fs::read(&path).unwrap()), 1 << 24).unwrap();
+        assert_eq!(decode::name(encoded.header.format), path.extension().unwrap(), "{name}");
+        let turn = resolver.child_for(&encoded).await.unwrap();
+        let png = resolver.unpacked(encoded, turn).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+        let got = decode(&png.bytes, png.header).unwrap();
+        assert_eq!(got.dimensions(), wanted.dimensions(), "{name}");
+        let (most, mean) = difference(got.as_raw(), wanted.as_raw());
+        println!("{name}: max {most}, mean {mean:.3}");
+        // From YCbCr to RGB rounding differs, and halved colours are spread otherwise (Pillow's libavif: smoothly).
+        let (at_most, on_average) = if name.starts_with("chroma") { (6, 2.0) } else { (2, 0.7) };
+        if most > at_most || mean > on_average {
+            wrong.push(format!("{name}: max {most}, mean {mean}"));
+        }
+        seen += 1;
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(seen > 20, "{seen}");
+}
+
 /// What is there is shown and what is missing is flat, as Pillow has it under `LOAD_TRUNCATED_IMAGES`.
 #[test]
 fn a_jpeg_without_its_tail_is_shown_as_far_as_it_goes() {
@@ -98,4 +132,32 @@ fn a_jpeg_without_its_tail_is_shown_as_far_as_it_goes() {
     let last = &cut.as_raw()[row * 239..];
     println!("{:?}", &last[..6]);
     assert!(last.chunks_exact(3).all(|p| p == &last[..3]), "{:?}", &last[..30]);
+}
+
+/// With little detail asked for, a JPEG is decoded at a part of its size: near the exact way, not equal to it.
+#[tokio::test]
+async fn little_detail_is_near_the_exact_way() {
+    let photo = read(folder("resize/lounge_640x480.png"));
+    let mut plain = Vec::new();
+    image::codecs::jpeg::JpegEncoder::new_with_quality(&mut plain, 92).encode_image(&photo).unwrap();
+    // A quarter turn to the right (EXIF 6).
+    let exif = b"\xFF\xE1\0\x22Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    let turned = [&plain[..2], exif, &plain[2..]].concat();
+    let spec = VisionSpec { min_pixels: 1024, ..VisionSpec::QWEN3_VL };
+    for (bytes, size) in [(plain, (640, 480)), (turned, (480, 640))] {
+        let resolver = Resolver::new(MediaConfig::default()).unwrap();
+        let shown = async |detail, most| {
+            let sizing = Sizing { detail, max_pixels: Some(most), ..Sizing::default() };
+            resolver.image_bytes(bytes.clone(), &spec, &sizing).await.unwrap()
+        };
+        let (exact, sooner) = (shown(Detail::Auto, 65_536).await, shown(Detail::Low, 65_536).await);
+        assert_eq!((exact.seen.before, sooner.seen.before), (Some(size), Some(size)));
+        assert_eq!((exact.seen.after, exact.seen.tokens), (sooner.seen.after, sooner.seen.tokens));
+        assert!(!sooner.seen.cached, "each way has pixels of its own");
+        let (most, mean) = difference(&exact.what.rgb, &sooner.what.rgb);
+        println!("{size:?}: max {most}, mean {mean:.3}");
+        assert!((1..=48).contains(&most) && mean < 1.5, "max {most}, mean {mean}");
+        // Where more than half is shown, it is the exact way.
+        assert_eq!(shown(Detail::Auto, 300_000).await.what, shown(Detail::Low, 300_000).await.what);
+    }
 }

@@ -1,6 +1,9 @@
 //! What a JPEG costs beside its pixels. Its tail may be missing: what is not there is grey, as Pillow has it under
 //! `LOAD_TRUNCATED_IMAGES`; but a header with next to nothing behind it is no picture, and each scan goes over all blocks.
 
+use image::{DynamicImage, GrayImage, RgbImage};
+use jpeg_decoder::{Decoder, PixelFormat};
+
 use crate::MediaError;
 
 /// Scans of one picture: encoders write ten or so, the most elaborate scripts some dozens.
@@ -17,6 +20,23 @@ pub fn plausible(bytes: &[u8], width: u32, height: u32) -> Result<(), MediaError
         return Err(MediaError::Damaged);
     }
     if scans(bytes) > SCANS { Err(MediaError::Damaged) } else { Ok(()) }
+}
+
+/// The picture at the smallest of the sizes that its transform gives which has `least` (width, height); RGB or grey.
+pub fn shrunk(bytes: &[u8], least: (u32, u32)) -> Option<DynamicImage> {
+    let mut decoder = Decoder::new(bytes);
+    decoder.read_info().ok()?;
+    let (width, height) = decoder.scale(u16::try_from(least.0).ok()?, u16::try_from(least.1).ok()?).ok()?;
+    let (width, height) = (u32::from(width), u32::from(height));
+    let format = decoder.info()?.pixel_format;
+    if !matches!(format, PixelFormat::RGB24 | PixelFormat::L8) {
+        return None;
+    }
+    let pixels = decoder.decode().ok()?;
+    match format {
+        PixelFormat::L8 => GrayImage::from_raw(width, height, pixels).map(DynamicImage::from),
+        _ => RgbImage::from_raw(width, height, pixels).map(DynamicImage::from),
+    }
 }
 
 /// Scans up to the end of the image, or one more than there may be. Segments are stepped over: profiles, thumbnails and what

@@ -4,6 +4,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
 mod bicubic;
+mod boxes;
 mod budget;
 mod child;
 mod colour;
@@ -24,6 +25,7 @@ mod foreign;
 #[cfg(test)]
 mod golden_tests;
 mod guard;
+mod heif;
 mod icon;
 mod jpeg;
 mod medium;
@@ -38,7 +40,9 @@ mod resolver_tests;
 mod seen;
 mod svg;
 mod temp;
+mod tiff;
 mod tools;
+mod unpack;
 mod video;
 
 pub use config::MediaConfig;

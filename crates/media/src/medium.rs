@@ -35,9 +35,9 @@ impl Medium {
     /// What is read, in the words of an error.
     const fn formats(self) -> &'static str {
         match self {
-            Self::Image => "['png', 'jpeg', 'gif', 'webp', 'bmp', 'tiff', 'ico', 'svg']",
+            Self::Image => "['png', 'jpeg', 'gif', 'webp', 'bmp', 'tiff', 'ico', 'svg', 'avif', 'heic']",
             Self::Video => "['mp4', 'mov', 'webm', 'mkv', 'avi', 'gif']",
-            Self::File => "['pdf', 'txt', 'md', 'html', 'csv', 'json', 'docx', 'pptx', 'xlsx']",
+            Self::File => "['pdf', 'tiff', 'txt', 'md', 'html', 'csv', 'json', 'docx', 'pptx', 'xlsx']",
         }
     }
 

@@ -6,22 +6,22 @@ use std::{
     sync::Arc,
 };
 
-use image::RgbImage;
+use image::{ImageFormat, RgbImage};
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
 use tokio::task::spawn_blocking;
 
 use crate::{
-    ContentHash, MediaConfig, MediaError, Medium, Picture, Resolved, Seen, Sizing, VisionSpec,
+    ContentHash, Detail, FileBytes, MediaConfig, MediaError, Medium, Picture, Resolved, Seen, Sizing, VisionSpec,
     bicubic::resize,
     budget::Budget,
     counts::{Counters, Counts, count},
     data_url,
-    decode::{self, Header},
+    decode::{self, Format, Header},
     fetch::Fetcher,
     folders::Folders,
     foreign::is_svg,
-    named::{Name, Named},
+    named::{Kept, Name, Named},
     resize::smart_resize,
     temp::TempFile,
     tools::Tools,
@@ -37,8 +37,9 @@ pub struct ImageSource<'a> {
 /// Bytes to pixels; a seam, so that a test can let it panic.
 pub type Decoder = fn(&[u8], Header) -> Result<RgbImage, MediaError>;
 
-/// A resized picture is known by the hash of its encoded bytes and its height and width (before the EXIF orientation).
-type Key = (ContentHash, u32, u32);
+/// A resized picture is known by the hash of its encoded bytes, its height and width (before the EXIF orientation), and whether
+/// it may have been decoded at a part of its size.
+type Key = (ContentHash, u32, u32, bool);
 
 /// Takes parts in, for the whole process: one memory budget, one cache.
 #[derive(Debug)]
@@ -48,7 +49,7 @@ pub struct Resolver {
     fetcher: Fetcher,
     pub(crate) budget: Budget,
     resized: Cache<Key, Upright>,
-    named: Named,
+    pub(crate) named: Named,
     /// Drawings, by the hash of what was drawn.
     pub(crate) drawings: Named,
     folders: Folders,
@@ -181,7 +182,7 @@ impl Resolver {
         sizing: &Sizing,
     ) -> Result<Resolved<Picture>, MediaError> {
         let Some(url) = url else {
-            let bytes = self.named.get(name).ok_or(MediaError::UnknownName)?;
+            let bytes = self.named.one(name).ok_or(MediaError::UnknownName)?;
             let pixels = self.config.image_pixels;
             // A drawing is kept as it was drawn.
             let encoded = blocking(move || Encoded::read(bytes, pixels)).await?;
@@ -190,11 +191,28 @@ impl Resolver {
         let encoded = self.encoded(url.trim()).await?;
         let bytes = Arc::clone(&encoded.bytes);
         let shown = self.shown(encoded, spec, sizing).await?;
-        self.named.keep(name, bytes);
+        self.named.keep(name, Kept::One(bytes));
         Ok(shown)
     }
 
-    async fn shown(
+    /// A document that has this name.
+    ///
+    /// # Errors
+    /// [`MediaError::UnknownName`].
+    pub fn named_file(&self, name: Name) -> Result<FileBytes, MediaError> {
+        match self.named.get(name) {
+            Some(Kept::File(file)) => Ok(FileBytes::clone(&file)),
+            _ => Err(MediaError::UnknownName.of(Medium::File)),
+        }
+    }
+
+    /// Keeps a document under a name.
+    pub fn name_file(&self, name: Name, file: FileBytes) {
+        self.named.keep(name, Kept::File(Arc::new(file)));
+    }
+
+    /// A picture at the size that the model sees.
+    pub(crate) async fn shown(
         &self,
         encoded: Encoded,
         spec: &VisionSpec,
@@ -204,9 +222,15 @@ impl Resolver {
         let factor = spec.factor();
         let Header { width, height, .. } = encoded.header;
         let (rows, columns) = smart_resize(height, width, factor, min, max)?;
-        let key = (encoded.hash, rows, columns);
-        let mut seen = Seen::new(Medium::Image, decode::name(encoded.header.format));
+        // Whoever asks for little detail gets it sooner, in other pixels than transformers would show the model.
+        let sooner = sizing.detail == Detail::Low
+            && encoded.header.format == Format::Plain(ImageFormat::Jpeg)
+            && 2 * rows <= height
+            && 2 * columns <= width;
+        let key = (encoded.hash, rows, columns, sooner);
+        let seen = Seen::new(Medium::Image, decode::name(encoded.header.format));
         let told = move |(picture, before): Upright, cached: bool| {
+            let mut seen = seen.clone();
             seen.before = Some(before);
             seen.after = Some((picture.width, picture.height));
             seen.tokens = picture.tokens(&spec);
@@ -217,11 +241,17 @@ impl Resolver {
             count(&self.counters.pixel_hits);
             return Ok(told(hit, true));
         }
+        let child = self.child_for(&encoded).await?;
         // What resizing holds: the result twice (its bytes become an `Arc`) and the pass between.
         let between = u64::from(height.max(width)) * u64::from(rows.max(columns));
         let target = 3 * (2 * u64::from(rows) * u64::from(columns) + between);
         let permit =
             self.budget.wait(encoded.header.memory() + target).await.inspect_err(|_| count(&self.counters.busy))?;
+        if let Some(hit) = self.resized.get(&key) {
+            count(&self.counters.pixel_hits);
+            return Ok(told(hit, true));
+        }
+        let encoded = self.unpacked(encoded, child).await?;
         let (cache, counters, decoder) = (self.resized.clone(), Arc::clone(&self.counters), self.decoder);
         let work = blocking(move || {
             let _permit = permit;
@@ -230,14 +260,15 @@ impl Resolver {
                 return Ok(told(hit, true));
             }
             count(&counters.decodes);
-            let upright = catch_unwind(AssertUnwindSafe(|| decoder(&encoded.bytes, encoded.header)));
-            let upright = upright.unwrap_or_else(|_| {
+            let whole = || decoder(&encoded.bytes, encoded.header).map(|upright| (upright.dimensions(), upright));
+            let part = || if sooner { decode::shrunk(&encoded.bytes, encoded.header, (columns, rows)) } else { None };
+            let upright = catch_unwind(AssertUnwindSafe(|| part().map_or_else(whole, Ok)));
+            let (before, upright) = upright.unwrap_or_else(|_| {
                 count(&counters.panics);
                 Err(MediaError::Damaged)
             })?;
             drop(encoded);
-            let before = upright.dimensions();
-            let (height, width) = smart_resize(upright.height(), upright.width(), factor, min, max)?;
+            let (height, width) = smart_resize(before.1, before.0, factor, min, max)?;
             let picture = Picture::new(width, height, resize(upright, height, width));
             cache.insert(key, (picture.clone(), before));
             Ok(told((picture, before), false))
@@ -253,7 +284,8 @@ impl Resolver {
         self.read(bytes).await
     }
 
-    async fn read(&self, bytes: Arc<Vec<u8>>) -> Result<Encoded, MediaError> {
+    /// What a picture's header says, drawn first where it is a drawing.
+    pub(crate) async fn read(&self, bytes: Arc<Vec<u8>>) -> Result<Encoded, MediaError> {
         if is_svg(&bytes) {
             return self.drawn(bytes).await;
         }
@@ -294,7 +326,6 @@ impl Resolver {
         medium: Medium,
         limit: usize,
     ) -> Result<(TempFile, Vec<u8>), MediaError> {
-        let head = |bytes: &[u8]| bytes.get(..HEAD.min(bytes.len())).unwrap_or_default().to_vec();
         if data(url).is_some() || self.is_file(url) {
             let bytes = self.bytes(url, medium, limit).await?;
             return blocking(move || Ok((kept(&bytes)?, head(&bytes)))).await;
@@ -311,6 +342,11 @@ impl Resolver {
 
 /// First bytes that say what a file is.
 const HEAD: usize = 512;
+
+/// These of a whole file.
+pub fn head(bytes: &[u8]) -> Vec<u8> {
+    bytes.get(..HEAD.min(bytes.len())).unwrap_or_default().to_vec()
+}
 
 /// Bytes in a file of their own.
 pub fn kept(bytes: &[u8]) -> Result<TempFile, MediaError> {

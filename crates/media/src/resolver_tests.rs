@@ -10,7 +10,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use image::{ImageFormat, Rgb, RgbImage};
 
 use crate::{
-    ImageSource, MediaConfig, MediaError, Name, Picture, Resolver, Sizing, VisionSpec,
+    ImageSource, MediaConfig, MediaError, Medium, Name, Picture, Resolver, Sizing, VisionSpec,
     decode::{Header, decode},
 };
 
@@ -91,7 +91,7 @@ async fn kept_pixels_are_bounded() {
 async fn a_named_picture_need_not_be_sent_again() {
     let resolver = Resolver::new(MediaConfig::default()).unwrap();
     let (spec, sizing) = (VisionSpec::QWEN3_VL, Sizing::default());
-    let name = Name::new("key", "cat");
+    let name = Name::new("key", Medium::Image, "cat");
     let unknown = resolver.named_image(name, None, &spec, &sizing).await.map(|r| r.what);
     assert_eq!(unknown.clone().map_err(|e| (e.status(), e.code())), Err((400, "unknown_uuid".to_owned())));
     let sent = resolver.named_image(name, Some(&url(1)), &spec, &sizing).await.unwrap().what;
@@ -99,7 +99,7 @@ async fn a_named_picture_need_not_be_sent_again() {
     // At another size too.
     let large = Sizing { min_pixels: Some(300_000), ..sizing };
     assert!(resolver.named_image(name, None, &spec, &large).await.unwrap().what.width > sent.width);
-    assert!(resolver.named_image(Name::new("other", "cat"), None, &spec, &sizing).await.is_err());
+    assert!(resolver.named_image(Name::new("other", Medium::Image, "cat"), None, &spec, &sizing).await.is_err());
     // What is sent goes before what is kept, and what is damaged changes nothing.
     let other = resolver.named_image(name, Some(&url(9)), &spec, &sizing).await.unwrap().what;
     assert_ne!(other, sent);

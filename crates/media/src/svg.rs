@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use crate::{
     ContentHash, MediaError,
     child::{self, Limits},
-    named::Name,
+    named::{Kept, Name},
     resolver::{Encoded, Resolver, blocking, kept},
 };
 
@@ -35,7 +35,7 @@ impl Resolver {
         }
         let pixels = config.image_pixels;
         let hash: ContentHash = Sha256::digest(svg.as_slice()).into();
-        if let Some(png) = self.drawings.get(Name::from(hash)) {
+        if let Some(png) = self.drawings.one(Name::from(hash)) {
             return blocking(move || Encoded::read(png, pixels)).await;
         }
         let program = self.tools.rsvg.path()?.to_owned();
@@ -59,7 +59,7 @@ impl Resolver {
             return Err(MediaError::Damaged);
         }
         let png = Arc::new(done.out);
-        self.drawings.keep(Name::from(hash), Arc::clone(&png));
+        self.drawings.keep(Name::from(hash), Kept::One(Arc::clone(&png)));
         blocking(move || Encoded::read(png, pixels)).await
     }
 }

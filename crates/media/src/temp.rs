@@ -44,6 +44,12 @@ impl TempFile {
         self.file.write_all(bytes)
     }
 
+    /// All of it, unless that is more than `most` or cannot be read.
+    pub fn read(&self, most: u64) -> Option<Vec<u8>> {
+        let length = self.file.metadata().ok()?.len();
+        if length > most { None } else { std::fs::read(&self.path).ok() }
+    }
+
     /// Where it lies.
     pub fn path(&self) -> &Path {
         &self.path
@@ -53,6 +59,37 @@ impl TempFile {
 impl Drop for TempFile {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// A name that ends in `.png` and leads to the standard output of whoever opens it: for programs that choose the format by
+/// the name. Gone when it is dropped.
+#[derive(Debug)]
+pub struct PngOutlet(PathBuf);
+
+#[cfg(unix)]
+impl PngOutlet {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When the temporary folder cannot be written to.
+    pub fn new() -> io::Result<Self> {
+        let random = RandomState::new().hash_one(std::process::id());
+        let path = std::env::temp_dir().join(format!("vlgate-{random:016x}.png"));
+        // It must not have been there, so nobody else's is used.
+        std::os::unix::fs::symlink("/dev/stdout", &path)?;
+        Ok(Self(path))
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for PngOutlet {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 
@@ -67,6 +104,7 @@ mod tests {
         file.append(b"c").unwrap();
         let path = file.path().to_owned();
         assert_eq!(std::fs::read(&path).unwrap(), b"abc");
+        assert_eq!((file.read(3), file.read(2)), (Some(b"abc".to_vec()), None));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,4 @@
-//! The programs that read clips and PDFs: looked for once, at start.
+//! The programs that read clips, PDFs and some pictures: looked for once, at start.
 
 use std::{
     ffi::OsStr,
@@ -50,6 +50,8 @@ pub struct Tools {
     pub pdftoppm: Tool,
     /// Draws SVG.
     pub rsvg: Tool,
+    /// Decodes AVIF and HEIC.
+    pub heif: Tool,
 }
 
 impl Tools {
@@ -66,6 +68,10 @@ impl Tools {
             pdftotext: find("pdftotext", "poppler-utils"),
             pdftoppm: find("pdftoppm", "poppler-utils"),
             rsvg: find("rsvg-convert", "librsvg2-bin"),
+            // Newer versions of libheif call it so; it was heif-convert before.
+            heif: Some(find("heif-dec", "libheif-examples"))
+                .filter(|tool| tool.path.is_some())
+                .unwrap_or_else(|| find("heif-convert", "libheif-examples")),
         }
     }
 
@@ -79,6 +85,12 @@ impl Tools {
     #[must_use]
     pub const fn svg(&self) -> bool {
         self.rsvg.path.is_some()
+    }
+
+    /// Whether AVIF and HEIC are decoded.
+    #[must_use]
+    pub const fn heif(&self) -> bool {
+        self.heif.path.is_some()
     }
 
     /// Whether PDFs are read.

@@ -11,7 +11,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use vlgate_media::{
-    Clip, MediaConfig, MediaError, Medium, Picture, Resolved, Resolver, Sampling, VideoSpec, VisionSpec,
+    Clip, MediaConfig, MediaError, Medium, Name, Picture, Resolved, Resolver, Sampling, VideoSpec, VisionSpec,
 };
 
 fn folder() -> PathBuf {
@@ -235,4 +235,32 @@ async fn a_clip_names_no_other_file() {
     let error = take(list.as_bytes(), &Sampling::default()).await.unwrap_err();
     assert_eq!(error.code(), "invalid_video_format");
     fs::remove_file(secret).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_named_clip_need_not_be_sent_again() {
+    let (resolver, spec, wish) = (resolver(), VisionSpec::QWEN3_VL, Sampling::default());
+    let name = |owner: &str| Name::new(owner, Medium::Video, "clip");
+    let error = resolver.known_video(name("key"), &spec, &wish).await.unwrap_err();
+    assert_eq!((error.status(), error.code()), (400, "unknown_uuid".to_owned()));
+    let url = data(&fs::read(folder().join("short.mp4")).unwrap());
+    let sent = resolver.named_video(name("key"), &url, &spec, &wish).await.unwrap();
+    assert_eq!(resolver.known_video(name("key"), &spec, &wish).await.unwrap().what, sent.what);
+    // Sampled otherwise too, and not for others.
+    let fewer = Sampling { num_frames: Some(2), ..Sampling::default() };
+    assert!(resolver.known_video(name("key"), &spec, &fewer).await.unwrap().what.frames.len() < sent.what.frames.len());
+    assert!(resolver.known_video(name("other"), &spec, &wish).await.is_err());
+    // Frames, with their times.
+    let picture = data(&fs::read(folder().join("short.mp4.png")).unwrap());
+    let (urls, times) = (vec![picture.as_str(); 4], [0.0, 1.0, 3.0, 7.0]);
+    let named = Name::new("key", Medium::Video, "frames");
+    let sent = resolver.named_frames(named, &urls, Some(&times), &spec, &wish).await.unwrap();
+    assert_eq!(resolver.known_video(named, &spec, &wish).await.unwrap().what, sent.what);
+    // What is larger than all that is kept is answered, and not kept.
+    let small = Resolver::new(MediaConfig { named_bytes: 1000, ..MediaConfig::default() }).unwrap();
+    assert!(small.named_video(named, &url, &spec, &wish).await.is_ok());
+    assert!(small.named_frames(name("key"), &urls, None, &spec, &wish).await.is_ok());
+    for name in [named, name("key")] {
+        assert_eq!(small.known_video(name, &spec, &wish).await.unwrap_err().code(), "unknown_uuid");
+    }
 }

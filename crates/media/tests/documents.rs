@@ -376,3 +376,48 @@ async fn archives_made_to_hurt() {
     assert_eq!(text(&unclosed, "a.docx").await, "");
     assert_eq!(code(archive(&[("xl/workbook.xml", "<a")]), "a.xlsx").await, "file_parse_error");
 }
+
+/// What a scanner writes: `two_pages.tiff` is a picture and its mirror image, made by Pillow.
+#[tokio::test]
+async fn a_tiffs_pages_are_pictures() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/decode");
+    let bytes = std::fs::read(format!("{folder}/two_pages.tiff")).unwrap();
+    let resolver = resolver();
+    let got = read_with(&resolver, &bytes, "scan.tiff", &Reading::default()).await.unwrap();
+    let [
+        Block::Text(head),
+        Block::Text(first),
+        Block::Picture(one),
+        Block::Text(second),
+        Block::Picture(two),
+        Block::Text(_),
+    ] = got.what.blocks.as_slice()
+    else {
+        panic!("{:?}", got.what)
+    };
+    assert_eq!((head.as_str(), first.as_str()), ("[File: scan.tiff, 2 pages]\n", "\n[Page 1]\n"));
+    assert_eq!(second, "\n[Page 2]\n");
+    assert_eq!((got.seen.format, got.seen.of_pages, got.seen.pages.len()), ("tiff", Some(2), 2));
+    // The second is the first, mirrored.
+    assert_ne!(one.hash, two.hash);
+    let pixel = |picture: &vlgate_media::Picture, x: u32| {
+        let at = (picture.width * 100 + x) as usize * 3;
+        [picture.rgb[at], picture.rgb[at + 1], picture.rgb[at + 2]]
+    };
+    assert_eq!(pixel(one, 20), pixel(two, one.width - 21));
+    let second = Reading { pages: Some(PageRange::parse("2").unwrap()), ..Reading::default() };
+    let got = read_with(&resolver, &bytes, "scan.tiff", &second).await.unwrap();
+    assert!(got.what.blocks.contains(&Block::Picture(two.clone())) && got.what.blocks.len() == 4);
+    assert_eq!(resolver.counts().decodes, 2, "the second page was kept");
+    let third = Reading { pages: Some(PageRange::parse("3").unwrap()), ..Reading::default() };
+    assert_eq!(read_with(&resolver, &bytes, "a", &third).await.unwrap_err().code(), "invalid_page_range");
+    let file = |bytes: &[u8]| FileBytes { bytes: bytes.to_vec(), ..FileBytes::default() };
+    assert!(file(&bytes).has_pictured_pages());
+    assert!(!file(&std::fs::read(format!("{folder}/grey.tiff")).unwrap()).has_pictured_pages());
+    // A model that sees nothing reads nothing of it.
+    let blind = resolver.document(file(&bytes), None, &Reading::default()).await.unwrap_err();
+    assert_eq!(blind.code(), "unsupported_file_media_type");
+    // In an `image_url` it is its first page.
+    let shown = resolver.image_bytes(bytes, &VisionSpec::QWEN3_VL, &Sizing::default()).await.unwrap();
+    assert_eq!(shown.what.hash, one.hash);
+}

@@ -164,8 +164,8 @@ async fn not_pictures() {
         (&[0xFF; 4000], "invalid_image_format"),
         (b"PK\x03\x04", "invalid_image_format"),
         (svg, "image_parse_error"),
-        (b"\0\0\0\x1cftypheic\0\0\0\0mif1", "unsupported_image_media_type"),
-        (b"\0\0\0\x1cftypavif\0\0\0\0mif1", "unsupported_image_media_type"),
+        (b"\0\0\0\x14ftypheic\0\0\0\0mif1", "image_parse_error"),
+        (b"\0\0\0\x14ftypavif\0\0\0\0mif1", "image_parse_error"),
     ];
     for (bytes, code) in cases {
         let error = take(&resolver, bytes, code).await.unwrap_err();

@@ -17,8 +17,8 @@ const ROUNDS: usize = 90;
 /// Numbers that lengths and sizes are replaced by.
 const NUMBERS: [u32; 9] = [0, 1, 2, 0x7F, 0xFF, 0xFFFF, 0x7FFF_FFFF, 0x8000_0000, 0xFFFF_FFFF];
 
-fn seeds() -> Vec<(String, Vec<u8>)> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden/decode");
+fn seeds(folder: &str) -> Vec<(String, Vec<u8>)> {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(folder);
     let mut all: Vec<_> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -63,7 +63,7 @@ fn mutate(random: &mut StdRng, seed: &[u8], other: &[u8]) -> Vec<u8> {
 
 #[test]
 fn no_decoder_panics_or_dawdles() {
-    let seeds = seeds();
+    let seeds = seeds("decode");
     assert!(seeds.len() > 40);
     let mut random = StdRng::seed_from_u64(5);
     let (mut panics, mut taken, mut slowest) = (Vec::new(), 0, (Duration::ZERO, String::new()));
@@ -83,6 +83,23 @@ fn no_decoder_panics_or_dawdles() {
     println!("{} mutations, {taken} still gave a picture; slowest {slowest:?}", seeds.len() * ROUNDS);
     assert!(panics.is_empty(), "{panics:?}");
     assert!(slowest.0 < Duration::from_secs(20), "{slowest:?}");
+}
+
+#[test]
+fn no_boxes_make_the_reader_panic_or_dawdle() {
+    let seeds = seeds("heif");
+    let mut random = StdRng::seed_from_u64(7);
+    let began = Instant::now();
+    let mut taken = 0;
+    for (name, seed) in &seeds {
+        assert!(entry::heif(seed).is_ok(), "{name}");
+        for _ in 0..ROUNDS * 20 {
+            let other = &seeds[random.random_range(0..seeds.len())].1;
+            taken += usize::from(entry::heif(&mutate(&mut random, seed, other)).is_ok());
+        }
+    }
+    println!("{} mutations, {taken} still read, {:?}", seeds.len() * ROUNDS * 20, began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(60));
 }
 
 #[test]

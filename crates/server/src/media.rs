@@ -33,12 +33,18 @@ pub struct Item<'a> {
 pub enum Wish<'a> {
     /// A picture, under a name of the client's own (`uuid`), or both; `field` is where in the part its URL or the file's id is: `.url`.
     Image { origin: Option<Origin<'a>>, field: &'static str, uuid: Option<&'a str>, sizing: Sizing },
-    /// A clip behind a URL.
-    Video { url: &'a str, sampling: Sampling },
+    /// A clip behind a URL, under a name, or both.
+    Video { url: Option<&'a str>, uuid: Option<&'a str>, sampling: Sampling },
     /// A clip of frames, each behind a URL.
-    Frames { urls: Vec<&'a str>, times: Option<&'a [f64]>, sampling: Sampling },
-    /// A document.
-    File { source: FileSource<'a>, name: Option<&'a str>, pages: Option<&'a str>, sizing: Sizing },
+    Frames { urls: Vec<&'a str>, times: Option<&'a [f64]>, uuid: Option<&'a str>, sampling: Sampling },
+    /// A document, under a name, or both.
+    File {
+        source: Option<FileSource<'a>>,
+        uuid: Option<&'a str>,
+        name: Option<&'a str>,
+        pages: Option<&'a str>,
+        sizing: Sizing,
+    },
 }
 
 /// Where a picture's bytes are.
@@ -133,10 +139,11 @@ async fn one(state: &State, owner: &Owner, card: &ModelCard, item: Item<'_>) -> 
     let Item { path, wish } = item;
     let resolver = &state.resolver;
     let spec = card.vision.unwrap_or(VisionSpec::QWEN3_VL);
+    let named = |medium, uuid: Option<&str>| uuid.map(|uuid| Name::new(owner.as_str(), medium, uuid));
     let (parts, seen) = match wish {
         Wish::Image { origin, field, uuid, sizing } => {
             let at = format!("{path}{field}");
-            let name = uuid.map(|uuid| Name::new(owner.as_str(), uuid));
+            let name = named(Medium::Image, uuid);
             let got = match (origin, name) {
                 (Some(Origin::Url(url)), None) => resolver.image(ImageSource { url: &url }, &spec, &sizing).await,
                 (Some(Origin::Url(url)), Some(name)) => resolver.named_image(name, Some(&url), &spec, &sizing).await,
@@ -149,23 +156,40 @@ async fn one(state: &State, owner: &Owner, card: &ModelCard, item: Item<'_>) -> 
             };
             picture(got.map_err(|e| reply::media(&e, at))?)
         }
-        Wish::Video { url, sampling } => {
-            let got = resolver.video(url, &spec, &sampling).await.map_err(|e| reply::media(&e, path.clone()))?;
+        Wish::Video { url, uuid, sampling } => {
+            let got = match (url, named(Medium::Video, uuid)) {
+                (Some(url), None) => resolver.video(url, &spec, &sampling).await,
+                (Some(url), Some(name)) => resolver.named_video(name, url, &spec, &sampling).await,
+                (None, Some(name)) => resolver.known_video(name, &spec, &sampling).await,
+                (None, None) => Err(MediaError::UnknownName),
+            };
+            let got = got.map_err(|e| reply::media(&e, path.clone()))?;
             (vec![Part::Video(Arc::new(got.what))], got.seen)
         }
-        Wish::Frames { urls, times, sampling } => {
-            let got = resolver.frames(&urls, times, &spec, &sampling).await;
+        Wish::Frames { urls, times, uuid, sampling } => {
+            let got = match named(Medium::Video, uuid) {
+                Some(name) => resolver.named_frames(name, &urls, times, &spec, &sampling).await,
+                None => resolver.frames(&urls, times, &spec, &sampling).await,
+            };
             let got = got.map_err(|(frame, e)| reply::media(&e, format!("{path}[{frame}]")))?;
             (vec![Part::Video(Arc::new(got.what))], got.seen)
         }
-        Wish::File { source, name, pages, sizing } => {
+        Wish::File { source, uuid, name, pages, sizing } => {
             let wrong = |error: MediaError| {
                 let of_pages = matches!(error.code().as_str(), "invalid_page_range" | "too_many_pages");
                 reply::media(&error, if of_pages { format!("{path}.pages") } else { path.clone() })
             };
             let pages = pages.map(PageRange::parse).transpose().map_err(wrong)?;
-            let (file, _memory) = file(state, owner, source, name, &path).await?;
-            if file.mime.as_deref().is_some_and(|m| m.starts_with("image/")) {
+            let known = named(Medium::File, uuid);
+            let (file, _memory) = match (source, known) {
+                (Some(source), _) => file(state, owner, source, name, &path).await?,
+                (None, Some(known)) => (resolver.named_file(known).map_err(wrong)?, None),
+                (None, None) => return Err(wrong(MediaError::UnknownName)),
+            };
+            // What cannot be read is not kept.
+            let copy = known.map(|known| (known, file.clone()));
+            let is_picture = file.mime.as_deref().is_some_and(|m| m.starts_with("image/"));
+            let taken = if is_picture && !file.has_pictured_pages() {
                 // As OpenAI takes it: a picture that was uploaded as a file is seen as a picture.
                 picture(resolver.image_bytes(file.bytes, &spec, &sizing).await.map_err(wrong)?)
             } else {
@@ -176,7 +200,11 @@ async fn one(state: &State, owner: &Owner, card: &ModelCard, item: Item<'_>) -> 
                     Block::Picture(picture) => Part::Image(Arc::new(picture)),
                 };
                 (got.what.blocks.into_iter().map(part).collect(), got.seen)
+            };
+            if let Some((known, file)) = copy {
+                resolver.name_file(known, file);
             }
+            taken
         }
     };
     Ok(Taken { parts, note: note(path, seen) })

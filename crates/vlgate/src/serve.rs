@@ -127,6 +127,11 @@ fn say_what_is_missing(resolver: &Resolver) {
     if !resolver.tools().svg() {
         tracing::warn!("rsvg-convert was not found: SVG is refused (Debian, Ubuntu: apt-get install librsvg2-bin)");
     }
+    if !resolver.tools().heif() {
+        tracing::warn!(
+            "heif-dec or heif-convert was not found: AVIF and HEIC are refused (Debian, Ubuntu: apt-get install libheif-examples)"
+        );
+    }
     if !resolver.tools().pdf() {
         tracing::warn!(
             "poppler's programs were not found: PDFs are refused (Debian, Ubuntu: apt-get install poppler-utils)"

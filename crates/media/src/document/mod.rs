@@ -1,4 +1,5 @@
-//! From a file to what the model reads of it: text, and for a PDF each page's picture behind its text.
+//! From a file to what the model reads of it: text, and for a PDF each page's picture behind its text; a TIFF's pages are
+//! pictures alone.
 
 mod archive;
 mod html;
@@ -7,6 +8,7 @@ mod pages;
 mod pdf;
 mod sheet;
 mod text;
+mod tiff;
 
 use crate::{
     MediaError, Medium, Picture, Resolved, Seen, Sizing, VisionSpec,
@@ -26,6 +28,14 @@ pub struct FileBytes {
     pub mime: Option<String>,
 }
 
+impl FileBytes {
+    /// Whether it is a document of pictures: a TIFF of several pages.
+    #[must_use]
+    pub fn has_pictured_pages(&self) -> bool {
+        crate::tiff::pages(&self.bytes) > 1
+    }
+}
+
 /// What is wanted of a document.
 #[derive(Debug, Clone, Default)]
 pub struct Reading {
@@ -33,6 +43,17 @@ pub struct Reading {
     pub pages: Option<PageRange>,
     /// How large each page is shown.
     pub sizing: Sizing,
+}
+
+impl Reading {
+    /// The pages that are wanted of so many.
+    fn wanted(&self, total: u32, limit: u32) -> Result<Vec<u32>, MediaError> {
+        match &self.pages {
+            Some(range) => range.of(total, limit),
+            None if total > limit => Err(MediaError::TooManyPages { pages: total, limit }),
+            None => Ok((1..=total).collect()),
+        }
+    }
 }
 
 /// What the model reads, in order.
@@ -55,6 +76,7 @@ pub enum Block {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Pdf,
+    Tiff,
     Docx,
     Pptx,
     Xlsx,
@@ -67,6 +89,7 @@ impl Kind {
     const fn name(self) -> &'static str {
         match self {
             Self::Pdf => "pdf",
+            Self::Tiff => "tiff",
             Self::Docx => "docx",
             Self::Pptx => "pptx",
             Self::Xlsx => "xlsx",
@@ -105,8 +128,14 @@ impl Resolver {
         if kind == Kind::Pdf {
             return self.pdf(file.bytes, &title, spec, reading).await;
         }
+        if let (Kind::Tiff, Some(spec)) = (kind, spec) {
+            return self.tiff(file.bytes, &title, spec, reading).await;
+        }
+        if kind == Kind::Tiff {
+            return Err(MediaError::UnsupportedFormat("picture"));
+        }
         if reading.pages.is_some() {
-            return Err(MediaError::Pages("only PDFs have pages."));
+            return Err(MediaError::Pages("only PDFs and TIFFs have pages."));
         }
         let (most, unpacked) = (self.config.document_text, self.config.document_unpacked);
         // Text, its copy, and for archives one member's.
@@ -133,7 +162,7 @@ fn extract(kind: Kind, bytes: &[u8], unpacked: u64, most: usize) -> Result<Strin
         Kind::Pptx => office::pptx(bytes, unpacked, &mut out)?,
         Kind::Xlsx => sheet::xlsx(bytes, unpacked, &mut out)?,
         Kind::Html => html::html(&text::decoded(bytes)?, &mut out)?,
-        Kind::Plain(_) | Kind::Pdf => out.push(&text::decoded(bytes)?)?,
+        Kind::Plain(_) | Kind::Pdf | Kind::Tiff => out.push(&text::decoded(bytes)?)?,
     }
     Ok(out.done())
 }
@@ -160,6 +189,7 @@ fn kind(file: &FileBytes) -> Result<Kind, MediaError> {
         [] => return Err(MediaError::Empty),
         _ if head.windows(5).any(|w| w == b"%PDF-") => return Ok(Kind::Pdf),
         [b'P', b'K', 3, 4, ..] => return archive::kind(bytes),
+        [b'I', b'I', b'*' | b'+', 0, ..] | [b'M', b'M', 0, b'*' | b'+', ..] => return Ok(Kind::Tiff),
         [0xD0, 0xCF, 0x11, 0xE0, ..] => return Err(MediaError::UnsupportedFormat("old Office (DOC, XLS, PPT)")),
         [b'{', b'\\', b'r', b't', b'f', ..] => return Err(MediaError::UnsupportedFormat("RTF")),
         _ => {}
@@ -202,6 +232,7 @@ mod tests {
         assert_eq!(of(b"junk\n%PDF-1.4", ""), Ok("pdf"));
         assert_eq!(of(b"<!DOCTYPE html><p>", ""), Ok("html"));
         assert_eq!(of(b"<p>", "a.HTM"), Ok("html"));
+        assert_eq!(of(b"MM\0*\0\0\0\x08", "scan.txt"), Ok("tiff"));
         assert_eq!(of(b"<!DOCTYPE html>", "page.md"), Ok("md"));
         assert_eq!(of(b"a,b", "a.csv"), Ok("csv"));
         assert_eq!(of(b"x", "a.rs"), Ok("txt"));

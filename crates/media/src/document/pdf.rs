@@ -44,12 +44,7 @@ impl Resolver {
         let file = blocking(move || kept(&bytes)).await?;
         let job = Job { resolver: self, file, deadline };
         let total = job.info(1, 1).await?.total;
-        let limit = self.config.document_pages;
-        let wanted = match &reading.pages {
-            Some(range) => range.of(total, limit)?,
-            None if total > limit => return Err(MediaError::TooManyPages { pages: total, limit }),
-            None => (1..=total).collect(),
-        };
+        let wanted = reading.wanted(total, self.config.document_pages)?;
         let mut document = Document { blocks: vec![Block::Text(title_of_pages(title, total, &wanted))] };
         let mut seen = Seen { of_pages: Some(total), ..Seen::new(Medium::File, "pdf") };
         let mut characters = self.config.document_text;

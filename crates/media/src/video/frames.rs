@@ -1,5 +1,7 @@
 //! A clip that comes as pictures of its frames.
 
+use std::sync::Arc;
+
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{Sampling, finish};
@@ -7,7 +9,8 @@ use crate::{
     Clip, FrameSeen, MediaError, Medium, Picture, Resolved, Seen, VisionSpec,
     bicubic::resize,
     decode,
-    resolver::{Resolver, blocking},
+    named::{Kept, Name},
+    resolver::{Encoded, Resolver, blocking},
 };
 
 /// Frames that are fetched and decoded at once.
@@ -33,6 +36,39 @@ impl Resolver {
         spec: &VisionSpec,
         wish: &Sampling,
     ) -> Result<Resolved<Clip>, (usize, MediaError)> {
+        let frames = urls.iter().map(|url| Frame::Url(url)).collect();
+        Ok(self.frames_of(frames, times, spec, wish, false).await?.0)
+    }
+
+    /// The same of a clip that has a name: the frames are kept under it, and their times.
+    ///
+    /// # Errors
+    /// As [`Self::frames`].
+    pub async fn named_frames(
+        &self,
+        name: Name,
+        urls: &[&str],
+        times: Option<&[f64]>,
+        spec: &VisionSpec,
+        wish: &Sampling,
+    ) -> Result<Resolved<Clip>, (usize, MediaError)> {
+        let frames = urls.iter().map(|url| Frame::Url(url)).collect();
+        let (clip, all) = self.frames_of(frames, times, spec, wish, true).await?;
+        if all.len() == urls.len() {
+            self.named.keep(name, Kept::Frames { all, times: times.map(<[f64]>::to_vec) });
+        }
+        Ok(clip)
+    }
+
+    /// The clip and, where it is to be kept and is small enough for that, its frames as they came.
+    pub(super) async fn frames_of(
+        &self,
+        urls: Vec<Frame<'_>>,
+        times: Option<&[f64]>,
+        spec: &VisionSpec,
+        wish: &Sampling,
+        keep: bool,
+    ) -> Result<(Resolved<Clip>, Vec<Arc<Vec<u8>>>), (usize, MediaError)> {
         let whole = |error: MediaError| (0, error.of(Medium::Video));
         if urls.is_empty() {
             return Err(whole(MediaError::Empty));
@@ -43,7 +79,9 @@ impl Resolver {
         }
         let rate = wish.fps.unwrap_or(spec.video.fps);
         let frames: Vec<FrameSeen> = match times {
-            None => (0u32..).zip(urls).map(|(i, _)| FrameSeen { index: i.into(), time: f64::from(i) / rate }).collect(),
+            None => {
+                (0u32..).zip(&urls).map(|(i, _)| FrameSeen { index: i.into(), time: f64::from(i) / rate }).collect()
+            }
             Some(times) if times.len() != urls.len() => {
                 return Err(whole(MediaError::Frames("'times' must have one time for each frame.")));
             }
@@ -52,28 +90,37 @@ impl Resolver {
             }
             Some(times) => (0..).zip(times).map(|(index, time)| FrameSeen { index, time: *time }).collect(),
         };
-        let mut sizes = Sizes { before: None, count: urls.len(), spec, wish };
-        let first = urls.first().copied().unwrap_or_default();
+        // A share of what is kept for each, so that no more is held meanwhile.
+        let share = if keep { self.config.named_bytes / urls.len() as u64 } else { 0 };
+        let mut sizes = Sizes { before: None, count: urls.len(), spec, wish, share };
+        let mut urls = (0..).zip(urls);
+        let Some((_, first)) = urls.next() else { return Err(whole(MediaError::Empty)) };
         let first = self.frame(first, &mut sizes).await.map_err(|e| (0, e))?;
         // Not a stream of closures: those keep the future from being sent to another thread.
-        let each: Vec<_> = (0..).zip(urls).skip(1).map(|(i, url)| self.next(i, url, sizes)).collect();
-        let rest: Vec<Picture> = stream::iter(each).buffered(AT_ONCE).try_collect().await?;
-        let pictures = std::iter::once(first).chain(rest).collect();
+        let each: Vec<_> = urls.map(|(i, url)| self.next(i, url, sizes)).collect();
+        let rest: Vec<Taken> = stream::iter(each).buffered(AT_ONCE).try_collect().await?;
+        let (pictures, encoded): (Vec<_>, Vec<_>) = std::iter::once(first).chain(rest).unzip();
         let seen = Seen { before: sizes.before, frames, ..Seen::new(Medium::Video, "frames") };
-        finish(pictures, seen, spec).map_err(whole)
+        let clip = finish(pictures, seen, spec).map_err(whole)?;
+        Ok((clip, encoded.into_iter().flatten().collect()))
     }
 
     /// A further one, with its number where it fails.
-    async fn next(&self, number: usize, url: &str, mut sizes: Sizes<'_>) -> Result<Picture, (usize, MediaError)> {
-        self.frame(url, &mut sizes).await.map_err(|e| (number, e))
+    async fn next(&self, number: usize, frame: Frame<'_>, mut sizes: Sizes<'_>) -> Result<Taken, (usize, MediaError)> {
+        self.frame(frame, &mut sizes).await.map_err(|e| (number, e))
     }
 
     /// One of them, at the size that the first has led to.
-    async fn frame(&self, url: &str, sizes: &mut Sizes<'_>) -> Result<Picture, MediaError> {
-        let encoded = self.encoded(url).await?;
-        let (header, bytes) = (encoded.header, encoded.bytes);
+    async fn frame(&self, frame: Frame<'_>, sizes: &mut Sizes<'_>) -> Result<Taken, MediaError> {
+        let encoded = match frame {
+            Frame::Url(url) => self.encoded(url).await?,
+            Frame::Kept(bytes) => self.read(bytes).await?,
+        };
+        let kept = (encoded.bytes.len() as u64 <= sizes.share).then(|| Arc::clone(&encoded.bytes));
+        let child = self.child_for(&encoded).await?;
         // Twice the picture for resizing: its size is known within bounds only.
-        let permit = self.budget.wait(header.memory() * 2).await?;
+        let permit = self.budget.wait(encoded.header.memory() * 2).await?;
+        let Encoded { header, bytes, .. } = self.unpacked(encoded, child).await?;
         let upright = blocking(move || {
             let upright = decode::decode(&bytes, header)?;
             Ok((upright, permit))
@@ -82,11 +129,21 @@ impl Resolver {
         let (height, width) = sizes.of(upright.dimensions())?;
         blocking(move || {
             let _permit = permit;
-            Ok(Picture::new(width, height, resize(upright, height, width)))
+            Ok((Picture::new(width, height, resize(upright, height, width)), kept))
         })
         .await
     }
 }
+
+/// Where a frame comes from.
+pub enum Frame<'a> {
+    Url(&'a str),
+    /// Kept under its clip's name.
+    Kept(Arc<Vec<u8>>),
+}
+
+/// A frame at its size, and as it came where it is to be kept.
+type Taken = (Picture, Option<Arc<Vec<u8>>>);
 
 /// The size of all frames.
 #[derive(Clone, Copy)]
@@ -96,6 +153,8 @@ struct Sizes<'a> {
     count: usize,
     spec: &'a VisionSpec,
     wish: &'a Sampling,
+    /// Bytes of one that are kept, at the most.
+    share: u64,
 }
 
 impl Sizes<'_> {

@@ -6,7 +6,7 @@ mod frames;
 mod probe;
 mod sample;
 
-use std::ffi::OsString;
+use std::{ffi::OsString, sync::Arc};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::time::Instant;
@@ -15,12 +15,14 @@ use crate::{
     Clip, FrameSeen, MediaConfig, MediaError, Medium, Picture, Resolved, Seen, VisionSpec,
     bicubic::resize,
     child::{self, Limits},
+    named::{Kept, Name},
     ppm::Pixmaps,
-    resolver::{Resolver, blocking},
+    resolver::{Resolver, blocking, head, kept},
     temp::TempFile,
     tools::Tools,
 };
 use format::Container;
+use frames::Frame;
 pub use probe::read as track_of;
 pub use sample::Sampling;
 
@@ -61,25 +63,95 @@ impl Resolver {
         self.clip(url, spec, wish).await.map_err(|error| error.of(Medium::Video))
     }
 
+    /// The same of a clip that has a name: it is taken from the URL and kept under the name.
+    ///
+    /// # Errors
+    /// As [`Self::video`].
+    pub async fn named_video(
+        &self,
+        name: Name,
+        url: &str,
+        spec: &VisionSpec,
+        wish: &Sampling,
+    ) -> Result<Resolved<Clip>, MediaError> {
+        let url = url.trim();
+        if let Some(list) = frames::listed(url) {
+            let urls: Vec<String> = list.map(|data| format!("data:image/jpeg;base64,{data}")).collect();
+            let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+            let got = self.named_frames(name, &urls, None, spec, wish).await;
+            return got.map_err(|(_, error)| error.of(Medium::Video));
+        }
+        let clip = async {
+            self.tools.ffmpeg.path()?;
+            let (file, head) = self.file(url, Medium::Video, self.config.video_bytes).await?;
+            let clip = self.clip_of(&file, &head, spec, wish).await?;
+            let most = self.config.named_bytes;
+            let bytes = blocking(move || Ok(file.read(most))).await?;
+            if let Some(bytes) = bytes {
+                self.named.keep(name, Kept::One(Arc::new(bytes)));
+            }
+            Ok(clip)
+        };
+        clip.await.map_err(|error: MediaError| error.of(Medium::Video))
+    }
+
+    /// A clip that was sent before under this name, in one file or as frames.
+    ///
+    /// # Errors
+    /// [`MediaError::UnknownName`], and as [`Self::video`].
+    pub async fn known_video(
+        &self,
+        name: Name,
+        spec: &VisionSpec,
+        wish: &Sampling,
+    ) -> Result<Resolved<Clip>, MediaError> {
+        let clip = async {
+            match self.named.get(name) {
+                Some(Kept::One(bytes)) => {
+                    let (file, head) = blocking(move || Ok((kept(&bytes)?, head(&bytes)))).await?;
+                    self.clip_of(&file, &head, spec, wish).await
+                }
+                Some(Kept::Frames { all, times }) => {
+                    let frames = all.into_iter().map(Frame::Kept).collect();
+                    let got = self.frames_of(frames, times.as_deref(), spec, wish, false).await;
+                    got.map(|(clip, _)| clip).map_err(|(_, error)| error)
+                }
+                _ => Err(MediaError::UnknownName),
+            }
+        };
+        clip.await.map_err(|error: MediaError| error.of(Medium::Video))
+    }
+
     async fn clip(&self, url: &str, spec: &VisionSpec, wish: &Sampling) -> Result<Resolved<Clip>, MediaError> {
-        let reader = Reader { config: &self.config, tools: &self.tools };
-        reader.tools.ffmpeg.path()?;
+        self.tools.ffmpeg.path()?;
         let (file, head) = self.file(url, Medium::Video, self.config.video_bytes).await?;
-        let container = format::container(&head)?;
+        self.clip_of(&file, &head, spec, wish).await
+    }
+
+    /// A clip in a file, of which `head` are the first bytes.
+    async fn clip_of(
+        &self,
+        file: &TempFile,
+        head: &[u8],
+        spec: &VisionSpec,
+        wish: &Sampling,
+    ) -> Result<Resolved<Clip>, MediaError> {
+        let reader = Reader { config: &self.config, tools: &self.tools };
+        let container = format::container(head)?;
         let _child = self.budget.wait_for_child().await?;
         let deadline = Instant::now() + self.config.read_timeout;
-        let mut track = probe::track(&reader, &file, container, deadline).await?;
+        let mut track = probe::track(&reader, file, container, deadline).await?;
         let choose =
             |track: &probe::Track| wish.indices(&spec.video, track.frames, track.rate, self.config.video_frames);
         let mut indices = choose(&track)?;
         let _memory = self.budget.wait_for_memory(memory(&track, spec, wish, indices.len())?).await?;
         let size = |n: usize, (w, h): (u32, u32)| wish.size(&spec.video, spec.factor(), n, h, w);
-        let mut film = film(&reader, &file, container, &indices, size, deadline).await?;
+        let mut film = film(&reader, file, container, &indices, size, deadline).await?;
         if film.frames.len() < distinct(&indices).len() {
             // Its packets are not its frames: two fields each, or damage. What can be decoded is sampled anew.
-            track.frames = probe::decodable(&reader, &file, container, deadline).await?;
+            track.frames = probe::decodable(&reader, file, container, deadline).await?;
             indices = choose(&track)?;
-            film = self::film(&reader, &file, container, &indices, size, deadline).await?;
+            film = self::film(&reader, file, container, &indices, size, deadline).await?;
         }
         let shown = distinct(&indices);
         let frame_of = |index: &u64| film.frames.get(shown.binary_search(index).ok()?).cloned();

@@ -86,7 +86,7 @@ def wide_gamut():
 
 profile = wide_gamut()
 to_srgb = ImageCms.buildTransform(io.BytesIO(profile), ImageCms.createProfile("sRGB"), "RGB", "RGB")
-for name, options in (("icc.png", {}), ("icc.webp", {"lossless": True})):
+for name, options in (("icc.png", {}), ("icc.webp", {"lossless": True}), ("icc.tiff", {"compression": "tiff_lzw"})):
     crop.save(here / f"{name.replace('.', '_')}.{name.split('.')[1]}", icc_profile=profile, **options)
     keep(f"{name.replace('.', '_')}.{name.split('.')[1]}", ImageCms.applyTransform(crop, to_srgb))
 crop.save(here / "icc_jpeg.jpg", icc_profile=profile, quality=95)

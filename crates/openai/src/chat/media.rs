@@ -175,6 +175,17 @@ impl Part {
         }
     }
 
+    /// Whether it is a clip that was sent before, and only its name comes now.
+    #[must_use]
+    pub fn is_only_named(&self) -> bool {
+        let nothing = match self.kind.as_str() {
+            "video_url" => self.video_url.is_none(),
+            "video" => self.video.is_none(),
+            _ => false,
+        };
+        nothing && self.uuid.is_some()
+    }
+
     /// The clip of a `video_url` or `video` part, and its path below the part's.
     #[must_use]
     pub fn video_source(&self) -> Option<(VideoSource<'_>, &'static str)> {
@@ -261,6 +272,13 @@ impl ChatRequest {
 /// A `video_url` or `video` part.
 pub fn check_video(p: &Part, path: &str) -> Result<(), ApiError> {
     let field = p.kind.as_str();
+    if p.is_only_named() {
+        if p.times.is_some() {
+            let message = "Invalid 'times': frames that were sent before have the times that they had.";
+            return Err(ApiError::invalid(format!("{path}.times"), message));
+        }
+        return p.clip_options().check(path);
+    }
     if (field == "video_url" && p.video_url.is_none()) || (field == "video" && p.video.is_none()) {
         return Err(missing(&format!("{path}.{field}")));
     }
@@ -296,9 +314,14 @@ pub fn check_video(p: &Part, path: &str) -> Result<(), ApiError> {
 /// A `file` part: one of its sources.
 pub fn check_file(p: &Part, path: &str) -> Result<(), ApiError> {
     let path = format!("{path}.file");
-    let Some(file) = &p.file else { return Err(missing(&path)) };
+    let file = match &p.file {
+        Some(file) => file,
+        None if p.uuid.is_some() => return Ok(()),
+        None => return Err(missing(&path)),
+    };
     one_of(&format!("{path}.detail"), file.detail.as_deref(), &["low", "high", "auto"])?;
     match [&file.file_data, &file.file_id, &file.file_url].into_iter().flatten().count() {
+        0 if p.uuid.is_some() => Ok(()),
         0 => Err(missing(&format!("{path}.file_data"))),
         1 => Ok(()),
         _ => Err(ApiError::invalid(

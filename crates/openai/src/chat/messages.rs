@@ -149,6 +149,11 @@ fn part(p: &Part, role: &str, path: &str) -> Checked {
         );
         return Err(ApiError::invalid(format!("{path}.type"), message));
     }
+    if let Some(uuid) = &p.uuid
+        && !(1..=256).contains(&uuid.len())
+    {
+        return Err(ApiError::invalid(format!("{path}.uuid"), "Invalid 'uuid': expected 1 to 256 bytes."));
+    }
     match p.kind.as_str() {
         "text" if p.text.is_none() => Err(missing(&format!("{path}.text"))),
         "refusal" if p.refusal.is_none() => Err(missing(&format!("{path}.refusal"))),
@@ -161,11 +166,6 @@ fn part(p: &Part, role: &str, path: &str) -> Checked {
 }
 
 fn image(p: &Part, path: &str) -> Checked {
-    if let Some(uuid) = &p.uuid
-        && !(1..=256).contains(&uuid.len())
-    {
-        return Err(ApiError::invalid(format!("{path}.uuid"), "Invalid 'uuid': expected 1 to 256 bytes."));
-    }
     let image = match &p.image_url {
         Some(image) => image,
         None if p.uuid.is_some() => return pixels(p.min_pixels, p.max_pixels, path),

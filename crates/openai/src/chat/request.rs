@@ -293,7 +293,7 @@ pub struct Part {
     pub text: Option<String>,
     pub refusal: Option<String>,
     pub image_url: Option<ImageUrl>,
-    /// vLLM: the picture's name; what was sent with it once need not be sent again.
+    /// vLLM: the name of a picture, clip or file; what was sent with it once need not be sent again.
     pub uuid: Option<String>,
     pub input_audio: Option<Value>,
     pub file: Option<File>,

@@ -488,6 +488,10 @@ pub struct VideoUrlPart {
     #[serde(rename = "type")]
     pub kind: VideoUrlType,
     pub video_url: VideoUrl,
+    /// vLLM: a name of the client's own. A clip that was sent with it once may be left out (`video_url` missing or null) for
+    /// as long as it is kept.
+    #[schema(max_length = 256)]
+    pub uuid: Option<String>,
     /// Frames taken of each second.
     pub fps: Option<f64>,
     /// Frames taken in all, instead of `fps`.
@@ -523,6 +527,9 @@ pub struct VideoPart {
     #[serde(rename = "type")]
     pub kind: VideoType,
     pub video: Frames,
+    /// A name of the client's own, as in `video_url` parts: frames that were sent with it once may be left out.
+    #[schema(max_length = 256)]
+    pub uuid: Option<String>,
     /// Frames of each second: taken, or given.
     pub fps: Option<f64>,
     /// Seconds of each frame, where they are not at one rate.
@@ -540,6 +547,10 @@ pub struct FilePart {
     #[serde(rename = "type")]
     pub kind: FileType,
     pub file: File,
+    /// A name of the client's own. A file that was sent with it once may be left out (`file` missing, null, or without its
+    /// content) for as long as it is kept.
+    #[schema(max_length = 256)]
+    pub uuid: Option<String>,
     #[schema(nullable = false)]
     pub prompt_cache_breakpoint: Option<PromptCacheBreakpoint>,
 }

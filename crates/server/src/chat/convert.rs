@@ -61,15 +61,17 @@ fn message<'a>(m: &'a chat::Message, path: &str, request: &ChatRequest) -> Said<
 fn piece<'a>(part: &'a chat::Part, path: &str, request: &ChatRequest) -> Option<Piece<'a>> {
     let (field, wish) = match part.kind.as_str() {
         "image_url" => (if part.image_url.is_some() { "image_url" } else { "uuid" }, image(part, request)),
-        "file" => ("file", file(part.file.as_ref()?)?),
+        "file" => file(part),
         "video_url" | "video" => {
-            let (source, field) = part.video_source()?;
             let sampling = sampling(request.clip_options(part));
-            let wish = match source {
-                VideoSource::Url(url) => Wish::Video { url, sampling },
-                VideoSource::Frames(urls) => Wish::Frames { urls, times: part.times.as_deref(), sampling },
-            };
-            (field, wish)
+            let uuid = part.uuid.as_deref();
+            match part.video_source() {
+                Some((VideoSource::Url(url), field)) => (field, Wish::Video { url: Some(url), uuid, sampling }),
+                Some((VideoSource::Frames(urls), field)) => {
+                    (field, Wish::Frames { urls, times: part.times.as_deref(), uuid, sampling })
+                }
+                None => ("uuid", Wish::Video { url: None, uuid, sampling }),
+            }
         }
         _ => return part.text.as_deref().or(part.refusal.as_deref()).map(Piece::Text),
     };
@@ -104,10 +106,15 @@ fn sampling(options: ClipOptions) -> Clipping {
     }
 }
 
-fn file(file: &chat::File) -> Option<Wish<'_>> {
-    let source = FileSource::of(file.file_data.as_deref(), file.file_url.as_deref(), file.file_id.as_deref())?;
-    let sizing = Sizing { detail: intake::detail(file.detail.as_deref()), ..Sizing::default() };
-    Some(Wish::File { source, name: file.filename.as_deref(), pages: file.pages.as_deref(), sizing })
+fn file(part: &chat::Part) -> (&'static str, Wish<'_>) {
+    let file = part.file.as_ref();
+    let text = |of: fn(&chat::File) -> Option<&str>| file.and_then(of);
+    let (data, url) = (text(|f| f.file_data.as_deref()), text(|f| f.file_url.as_deref()));
+    let source = FileSource::of(data, url, text(|f| f.file_id.as_deref()));
+    let sizing = Sizing { detail: intake::detail(text(|f| f.detail.as_deref())), ..Sizing::default() };
+    let (name, pages) = (text(|f| f.filename.as_deref()), text(|f| f.pages.as_deref()));
+    let field = if source.is_some() { "file" } else { "uuid" };
+    (field, Wish::File { source, uuid: part.uuid.as_deref(), name, pages, sizing })
 }
 
 /// One job a choice; with a seed, each choice has its own.

@@ -108,7 +108,7 @@ fn document<'a>(source: &'a Source, name: Option<&'a str>) -> Wish<'a> {
         (_, Some(id)) => FileSource::Id(id),
         _ => FileSource::Data(url(source)),
     };
-    Wish::File { source: from, name, pages: None, sizing: intake::sizing(None, (None, None), None) }
+    Wish::File { source: Some(from), uuid: None, name, pages: None, sizing: intake::sizing(None, (None, None), None) }
 }
 
 fn url(source: &Source) -> Cow<'_, str> {

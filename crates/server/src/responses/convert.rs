@@ -125,7 +125,7 @@ fn piece<'a>(part: &'a Part, path: &str, all: Option<&ProcessorOptions>) -> Opti
         "input_file" => {
             let source = FileSource::of(part.file_data.as_deref(), part.file_url.as_deref(), part.file_id.as_deref())?;
             let sizing = Sizing { detail: intake::detail(part.detail.as_deref()), ..Sizing::default() };
-            Wish::File { source, name: part.filename.as_deref(), pages: None, sizing }
+            Wish::File { source: Some(source), uuid: None, name: part.filename.as_deref(), pages: None, sizing }
         }
         _ => return part.text.as_deref().or(part.refusal.as_deref()).map(Piece::Text),
     };

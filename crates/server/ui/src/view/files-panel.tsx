@@ -9,7 +9,7 @@ import { Icon } from './icon';
 import { show } from './viewer';
 import { Thumb } from './thumb';
 
-export const ACCEPT = 'image/png,image/jpeg,image/webp,image/gif,image/bmp,image/tiff,video/*,application/pdf';
+export const ACCEPT = 'image/png,image/jpeg,image/webp,image/gif,image/bmp,image/tiff,image/avif,image/heic,.avif,.heic,video/*,application/pdf';
 
 export function FilesPanel() {
   const input = useRef<HTMLInputElement>(null);
