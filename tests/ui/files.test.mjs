@@ -51,10 +51,10 @@ test('paste and drop', async () => {
 test('an address goes to the server as it is and is never fetched by the page', async () => {
   const it = await ui.open();
   const { page } = it;
-  await page.fill('[aria-label="Address of a picture"]', 'not an address');
+  await page.fill('[aria-label="Address of a picture, clip or document"]', 'not an address');
   await page.keyboard.press('Enter');
   await page.waitForSelector('text=That is no http or https address.');
-  await page.fill('[aria-label="Address of a picture"]', 'https://example.com/cat.jpg');
+  await page.fill('[aria-label="Address of a picture, clip or document"]', 'https://example.com/cat.jpg');
   await page.keyboard.press('Enter');
   await page.click('#left [aria-label="Open cat.jpg"]');
   await page.waitForSelector('dialog a[href="https://example.com/cat.jpg"]');
@@ -77,8 +77,8 @@ test('a photo from the camera', async () => {
 
 test('what cannot be used is said by name', async () => {
   const it = await ui.open();
-  await it.page.setInputFiles('#file-input', [asFile('notes.txt', Buffer.from('x'), 'text/plain'), asFile('nothing.png', Buffer.alloc(0))]);
-  await it.page.waitForSelector('.toast:has-text("notes.txt: only pictures, clips and PDF")');
+  await it.page.setInputFiles('#file-input', [asFile("sound.ogg", Buffer.from([79, 0, 1]), "audio/ogg"), asFile('nothing.png', Buffer.alloc(0))]);
+  await it.page.waitForSelector('.toast:has-text("sound.ogg: only pictures, clips and documents")');
   await it.page.waitForSelector('.toast:has-text("nothing.png is empty")');
   await it.close();
 });

@@ -1,7 +1,7 @@
 // One answer: asked for, streamed into its turn, stopped, taken up again after a broken connection.
 import { signal, type Signal } from '@preact/signals';
 import { headers, look, reach } from './client';
-import { build, fileAt, type Built } from './request';
+import { build, fileAt, Gone, type Built } from './request';
 import { events } from './sse';
 import { change, changeTurn } from '../state/library';
 import { params } from '../state/settings';
@@ -64,6 +64,7 @@ async function work(c: Signal<Conversation>, id: string): Promise<void> {
   } catch (error) {
     if (controller.signal.aborted) set({ status: 'stopped' });
     else if (error instanceof Refused) set({ status: 'failed', failure: error.failure });
+    else if (error instanceof Gone) set({ status: 'failed', failure: { kind: 'gone', message: '', file: error.file } });
     else set({ status: 'failed', failure: { kind: 'network', message: (error as Error).message } });
     if (!controller.signal.aborted) void look();
   } finally {

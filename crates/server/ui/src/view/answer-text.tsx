@@ -11,6 +11,8 @@ import { colourOf } from './overlay';
 
 /** Beyond this an answer is shown as plain text: laying it out would hold up the page. */
 const LONGEST = 200_000;
+/** Beyond this the rest is left to copying and saving. */
+const SHOWN = 2_000_000;
 
 interface Props {
   text: string;
@@ -74,11 +76,11 @@ function paint(root: HTMLElement, text: string, extras: Extras): void {
   if (text.length > LONGEST) {
     const note = document.createElement('p');
     note.className = 'faint';
-    note.textContent = t('hugeAnswer', { n: text.length.toLocaleString() });
+    note.textContent = t(text.length > SHOWN ? 'hugerAnswer' : 'hugeAnswer', { n: text.length.toLocaleString(), shown: SHOWN.toLocaleString() });
     const plain = document.createElement('pre');
     plain.className = 'huge';
     plain.tabIndex = 0;
-    plain.textContent = text.slice(0, LONGEST);
+    plain.textContent = text.slice(0, SHOWN);
     root.replaceChildren(note, plain);
     return;
   }

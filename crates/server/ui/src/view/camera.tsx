@@ -1,7 +1,8 @@
 // A photo from the camera.
 import { signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { keep, pending } from '../media/intake';
+import { keep } from '../media/intake';
+import { pending } from '../state/library';
 import { t } from '../i18n/words';
 import { Dialog } from './dialog';
 

@@ -1,20 +1,16 @@
 // Where a question is written.
 import { useRef } from 'preact/hooks';
-import { signal } from '@preact/signals';
 import { ask, isRunning, stop } from '../api/answer';
 import { problems } from '../api/request';
-import { discard, pending, take } from '../media/intake';
-import { change, current } from '../state/library';
+import { ACCEPT, discard, take } from '../media/intake';
+import { change, current, draft, pending } from '../state/library';
 import { params } from '../state/settings';
 import { newId, withTurn, type Attachment, type Turn } from '../state/tree';
 import { t } from '../i18n/words';
-import { ACCEPT } from './files-panel';
 import { Icon } from './icon';
 import { toast } from './toast';
 import { Thumb } from './thumb';
 import { show } from './viewer';
-
-export const draft = signal('');
 
 /** Sends a question into the open conversation; false when that cannot be done now. */
 export function send(text: string, attachments: Attachment[]): boolean {
