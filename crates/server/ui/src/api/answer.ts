@@ -12,7 +12,9 @@ export const running = signal<Record<string, AbortController>>({});
 /** Seconds until the next attempt, by turn. */
 export const countdown = signal<Record<string, number>>({});
 
-const ATTEMPTS = 5;
+/** A server that is started anew has its model to load: about a minute. */
+const ATTEMPTS = { busy: 5, dropped: 10 };
+const LONGEST_WAIT = 8;
 
 class Refused extends Error {
   constructor(readonly failure: Failure, readonly retryAfter: number | undefined) {
@@ -56,9 +58,9 @@ async function work(c: Signal<Conversation>, id: string): Promise<void> {
         const busy = error instanceof Refused && [429, 503].includes(error.failure.status ?? 0);
         const dropped = error instanceof Dropped;
         if (dropped && c.peek().turns[id]?.text !== before) attempt = 1;
-        if (attempt >= ATTEMPTS || !(busy || dropped)) throw error;
+        if (!(busy || dropped) || attempt >= ATTEMPTS[busy ? 'busy' : 'dropped']) throw error;
         set({ status: busy ? 'busy' : 'reconnecting' });
-        await wait(id, (busy && error.retryAfter) || 2 ** (attempt - 1), controller.signal);
+        await wait(id, (busy && error.retryAfter) || Math.min(LONGEST_WAIT, 2 ** (attempt - 1)), controller.signal);
       }
     }
   } catch (error) {

@@ -30,7 +30,7 @@ export function sound(from: unknown): Conversation {
     });
   }
   const leaf = ids.get(text(c.leaf));
-  return { id: newId(), title: text(c.title), named: c.named === true, at: number(c.at) ?? Date.now(), turns, leaf: leaf && turns[leaf] ? leaf : Object.keys(turns).at(-1) ?? null };
+  return { id: newId(), title: text(c.title), named: c.named === true || undefined, at: number(c.at) ?? Date.now(), turns, leaf: leaf && turns[leaf] ? leaf : Object.keys(turns).at(-1) ?? null };
 }
 
 function soundTurn(t: Loose, id: string, parent: string | null): Turn | undefined {

@@ -107,7 +107,7 @@ function Answer(props: Props) {
       {turn.text && <AnswerText text={turn.text} growing={working} extras={{ times: Boolean(clip), pages: Boolean(document_) }} hot={hot} onHot={setHot}
         onTime={(seconds) => { stage.value = { file: clip, seconds }; }} onPage={(page) => { stage.value = { file: document_, page }; }} />}
       {turn.toolCalls?.length ? <ToolCalls calls={turn.toolCalls} open={last && !working} onResults={results} /> : null}
-      {working && <p class="working"><span class="dot" aria-hidden="true" />{t(turn.status === 'busy' ? 'busyWait' : turn.status === 'reconnecting' ? 'reconnecting' : turn.text || turn.toolCalls ? 'writing' : 'waiting', { n: String(countdown.value[turn.id] ?? 0) })}</p>}
+      {working && <p class="working"><span class="dot" aria-hidden="true" />{t(turn.status === 'busy' ? 'busyWait' : turn.status === 'reconnecting' ? (turn.text ? 'reconnecting' : 'unreachable') : turn.text || turn.toolCalls ? 'writing' : 'waiting', { n: String(countdown.value[turn.id] ?? 0) })}</p>}
       {turn.failure && <Trouble turn={turn} onAgain={last && !busy ? () => void resume(c, turn.id) : undefined} />}
       {turn.status === 'stopped' && <p class="faint">{t('stopped')}</p>}
       {turn.finish === 'length' && turn.status === 'done' && <p class="faint">{t('tooLong')}</p>}
