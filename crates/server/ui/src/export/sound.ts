@@ -67,7 +67,7 @@ function soundStats(s: Loose): Stats {
 }
 
 const soundSeen = (n: Loose): Seen => ({
-  name: maybe(n.name), param: text(n.param), format: text(n.format), codec: maybe(n.codec), size: numbers(n.size), size_seen: numbers(n.size_seen), tokens: number(n.tokens) ?? 0, cached: n.cached === true,
+  name: maybe(n.name), type: maybe(n.type), param: text(n.param), format: text(n.format), codec: maybe(n.codec), size: numbers(n.size), size_seen: numbers(n.size_seen), tokens: number(n.tokens) ?? 0, cached: n.cached === true,
   frames: list(n.frames)?.map((f) => ({ index: number(f.index) ?? 0, time: number(f.time) ?? 0 })), pages: list(n.pages)?.map((p) => ({ page: number(p.page) ?? 0 })), pages_total: number(n.pages_total),
 });
 

@@ -61,6 +61,7 @@ export interface Seen {
   /** The file's name here. */
   name?: string;
   param: string;
+  type?: string;
   format: string;
   codec?: string;
   size?: number[];
