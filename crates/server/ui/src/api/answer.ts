@@ -199,7 +199,7 @@ async function read(c: Signal<Conversation>, id: string, body: ReadableStream<Ui
     const tokens = usage?.completion_tokens ?? pieces;
     // What came in one burst says nothing about speed.
     const seconds = first === undefined ? 0 : (last - first) / 1000;
-    const stats = { first: first === undefined ? undefined : first - sent, speed: seconds > 0.05 && tokens > 1 ? (tokens - 1) / seconds : undefined, usage };
+    const stats = { first: first === undefined ? undefined : first - sent, speed: seconds > 0.01 && tokens > 1 ? (tokens - 1) / seconds : undefined, usage };
     next = { ...next, stats: first === undefined && !usage ? next.stats : stats };
     show();
   }

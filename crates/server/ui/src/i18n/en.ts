@@ -57,7 +57,7 @@ export const en = {
   enterKey: 'Enter it',
   errBodyBig: 'The files are too large together. Send fewer, or smaller ones.',
   errBusy: 'The server has too much to do right now. Try again in a while.',
-  errContext: 'This conversation is longer than the model can read. Start a new one, use fewer pictures, or set detail to low.',
+  errContext: 'This is longer than the model can read. Start a new conversation, use fewer pictures, set detail to low, or lower max_tokens.',
   errEncrypted: 'This document needs a password. Send one without.',
   errFile: 'The server could not use this file.',
   errFileBig: 'This file is too large for the server.',

@@ -59,7 +59,7 @@ export const zh: Record<keyof typeof en, string> = {
   enterKey: '输入密钥',
   errBodyBig: '文件总大小超限，请减少或压缩文件。',
   errBusy: '服务器繁忙，请稍后重试。',
-  errContext: '对话超出模型上下文。请新建对话、减少图片或将细节设为低。',
+  errContext: '超出模型上下文。请新建对话、减少图片、将细节设为低，或减小 max_tokens。',
   errEncrypted: '此文档有密码，请移除密码后再试。',
   errFile: '服务器无法使用此文件。',
   errFileBig: '此文件对服务器来说太大。',

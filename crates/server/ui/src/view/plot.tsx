@@ -32,8 +32,8 @@ export function Plot({ title, lines, most, unit = '', slots }: { title: string; 
             <span class="plot-top" aria-hidden="true">{short(top)}{unit}</span>
             <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={`${title}: ${now}`}>
               {[0, 0.5, 1].map((y) => <line key={y} class="grid" x1={0} x2={WIDTH} y1={1 + y * (HEIGHT - 2)} y2={1 + y * (HEIGHT - 2)} vector-effect="non-scaling-stroke" />)}
-              {known.map((l) => <g key={l.name}>{runs(l.values, top, slots).map((run, i) => <g key={i}>
-                <path d={`M${run.join('L')}V${HEIGHT - 1}H${run[0].split(' ')[0]}Z`} fill={l.colour} fill-opacity={0.12} />
+              {known.map((l, n) => <g key={l.name}>{runs(l.values, top, slots).map((run, i) => <g key={i}>
+                {n === 0 && <path d={`M${run.join('L')}V${HEIGHT - 1}H${run[0].split(' ')[0]}Z`} fill={l.colour} fill-opacity={0.12} />}
                 <path d={`M${run.join('L')}`} stroke={l.colour} fill="none" vector-effect="non-scaling-stroke" />
               </g>)}</g>)}
             </svg>
