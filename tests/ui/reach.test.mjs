@@ -76,9 +76,12 @@ test('everything by keyboard', async () => {
 test('a phone: drawers, no sideways scrolling, ask and read', async () => {
   const it = await ui.open({ viewport: { width: 360, height: 720 }, hasTouch: true, isMobile: true, deviceScaleFactor: 2 });
   const { page } = it;
-  const sideways = () => page.evaluate(() => Math.max(document.documentElement.scrollWidth - innerWidth, document.querySelector('.log, .server').scrollWidth - innerWidth));
+  const sideways = () => page.evaluate(() => Math.max(innerWidth, document.documentElement.scrollWidth, document.querySelector('.log, .server').scrollWidth) - 360);
   assert.equal(await page.isVisible('#left'), false);
   assert.ok((await sideways()) <= 0);
+  // All that is in the bar can be pressed, and the first page begins at its top.
+  for (const e of await page.locator('.bar > *:visible').all()) { const b = await e.boundingBox(); assert.ok(b.x >= 0 && b.x + b.width <= 360, JSON.stringify(b)); }
+  assert.equal(await page.locator('.log').evaluate((e) => e.scrollTop), 0);
   await page.tap('.bar button >> nth=0');
   await page.setInputFiles('#file-input', asFile('a.png', picture(900, 700)));
   await page.waitForSelector('#left .thumb img');

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { HOSTILE } from './mock.mjs';
 import { asFile, picture, setUp } from './page.mjs';
@@ -43,6 +44,52 @@ test('huge and deeply nested Markdown do not hold up the page', async () => {
   await it.say('still there?');
   assert.match(await it.answer().innerText(), /to: still there\?/);
   assert.ok(Date.now() - began < 30_000, `${Date.now() - began} ms`);
+  await it.close();
+});
+
+test('a hostile HTML answer gets nothing out of its preview', async () => {
+  let reached = 0;
+  // Chromium opens a connection before it asks the policy about a navigation; not a byte may go over it.
+  const evil = createServer((socket) => { socket.once('data', () => { reached++; socket.destroy(); }).on('error', () => {}).unref(); });
+  await new Promise((done) => evil.listen(0, '127.0.0.1', done));
+  // Nor does a test that fails wait for it.
+  evil.unref();
+  const it = await ui.open();
+  const { page } = it;
+  it.mock.state.evil = `127.0.0.1:${evil.address().port}`;
+  const navigated = page.waitForEvent('console', (m) => /frame-src/.test(m.text()));
+  await it.say('escape');
+  await page.click('[data-act="preview"]');
+  // The last thing it tries, some time after all others, is to leave with what it knows.
+  await navigated;
+  await page.waitForTimeout(1500);
+  assert.equal(reached, 0);
+  assert.equal(it.context.pages().length, 1);
+  assert.equal(new URL(page.url()).origin, it.mock.address);
+  assert.equal(await page.evaluate(() => window.hacked), undefined);
+  await it.context.close();
+  await fetch(`http://${it.mock.state.evil}/`).catch(() => {});
+  assert.equal(reached, 1);
+  evil.close();
+});
+
+test('a megabyte of Markdown: the page answers while it comes and after', async () => {
+  const it = await ui.open();
+  const { page } = it;
+  await it.say('a megabyte');
+  await page.waitForSelector('text=is shown as plain text');
+  assert.ok((await it.answer().locator('.huge').evaluate((e) => e.textContent.length)) > 1_000_000);
+  const each = await page.evaluate(async () => {
+    const field = document.querySelector('#question');
+    const began = performance.now();
+    for (let i = 0; i < 10; i++) {
+      field.value += 'x';
+      field.dispatchEvent(new Event('input', { bubbles: true }));
+      await new Promise((r) => requestAnimationFrame(r));
+    }
+    return (performance.now() - began) / 10;
+  });
+  assert.ok(each < 300, `${each} ms for a letter`);
   await it.close();
 });
 

@@ -30,6 +30,7 @@ async fn the_page_and_its_files_come_with_policy_forms_and_caching() {
         (&headers["cache-control"], &headers["x-content-type-options"]),
         (&"no-cache".parse().unwrap(), &"nosniff".parse().unwrap())
     );
+    assert_eq!(headers["x-dns-prefetch-control"], "off");
     let html = page.text().await.unwrap();
     let script = html.split('"').find(|s| s.starts_with("/ui/main-")).unwrap().to_owned();
 

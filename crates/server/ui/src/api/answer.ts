@@ -1,7 +1,7 @@
 // One answer: asked for, streamed into its turn, stopped, taken up again after a broken connection.
 import { signal, type Signal } from '@preact/signals';
 import { headers, look, reach } from './client';
-import { build, fileAt, type Built } from './request';
+import { build, fileAt, Gone, type Built } from './request';
 import { events } from './sse';
 import { change, changeTurn } from '../state/library';
 import { params } from '../state/settings';
@@ -12,7 +12,9 @@ export const running = signal<Record<string, AbortController>>({});
 /** Seconds until the next attempt, by turn. */
 export const countdown = signal<Record<string, number>>({});
 
-const ATTEMPTS = 5;
+/** A server that is started anew has its model to load: about a minute. */
+const ATTEMPTS = { busy: 5, dropped: 10 };
+const LONGEST_WAIT = 8;
 
 class Refused extends Error {
   constructor(readonly failure: Failure, readonly retryAfter: number | undefined) {
@@ -56,14 +58,15 @@ async function work(c: Signal<Conversation>, id: string): Promise<void> {
         const busy = error instanceof Refused && [429, 503].includes(error.failure.status ?? 0);
         const dropped = error instanceof Dropped;
         if (dropped && c.peek().turns[id]?.text !== before) attempt = 1;
-        if (attempt >= ATTEMPTS || !(busy || dropped)) throw error;
+        if (!(busy || dropped) || attempt >= ATTEMPTS[busy ? 'busy' : 'dropped']) throw error;
         set({ status: busy ? 'busy' : 'reconnecting' });
-        await wait(id, (busy && error.retryAfter) || 2 ** (attempt - 1), controller.signal);
+        await wait(id, (busy && error.retryAfter) || Math.min(LONGEST_WAIT, 2 ** (attempt - 1)), controller.signal);
       }
     }
   } catch (error) {
     if (controller.signal.aborted) set({ status: 'stopped' });
     else if (error instanceof Refused) set({ status: 'failed', failure: error.failure });
+    else if (error instanceof Gone) set({ status: 'failed', failure: { kind: 'gone', message: '', file: error.file } });
     else set({ status: 'failed', failure: { kind: 'network', message: (error as Error).message } });
     if (!controller.signal.aborted) void look();
   } finally {
@@ -196,7 +199,7 @@ async function read(c: Signal<Conversation>, id: string, body: ReadableStream<Ui
     const tokens = usage?.completion_tokens ?? pieces;
     // What came in one burst says nothing about speed.
     const seconds = first === undefined ? 0 : (last - first) / 1000;
-    const stats = { first: first === undefined ? undefined : first - sent, speed: seconds > 0.05 && tokens > 1 ? (tokens - 1) / seconds : undefined, usage };
+    const stats = { first: first === undefined ? undefined : first - sent, speed: seconds > 0.01 && tokens > 1 ? (tokens - 1) / seconds : undefined, usage };
     next = { ...next, stats: first === undefined && !usage ? next.stats : stats };
     show();
   }

@@ -19,6 +19,11 @@ export interface Built {
   files: Map<string, Attachment>;
 }
 
+/** What the fields of numbers take. */
+export const RANGES: [key: 'temperature' | 'top_p' | 'top_k' | 'max_tokens' | 'seed', least: number, most: number, step: number][] = [
+  ['temperature', 0, 2, 0.1], ['top_p', 0, 1, 0.05], ['top_k', -1, Infinity, 1], ['max_tokens', 1, Infinity, 1], ['seed', -Infinity, Infinity, 1],
+];
+
 /** What makes the settings unusable, by field. */
 export function problems(p: Params): Partial<Record<keyof Params, string>> {
   const found: Partial<Record<keyof Params, string>> = {};
@@ -30,6 +35,10 @@ export function problems(p: Params): Partial<Record<keyof Params, string>> {
       found[key] = String((error as Error).message);
     }
   };
+  for (const [key, least, most] of RANGES) {
+    const n = Number(p[key]);
+    if (p[key].trim() && !(n >= least && n <= most && (key === 'temperature' || key === 'top_p' || Number.isInteger(n)))) found[key] = 'range';
+  }
   json('tools', Array.isArray);
   if (p.format === 'json_schema') {
     json('schema', (v) => typeof v === 'object' && v !== null && !Array.isArray(v));
@@ -57,9 +66,16 @@ export function settings(p: Params): Record<string, unknown> {
 /** How a file is written into a request: its bytes, or (for code to copy) something that stands for them. */
 export type Encode = (a: Attachment) => Promise<string>;
 
+/** The browser has a file's name and no more its bytes: its storage was cleared, or another browser saved the conversation. */
+export class Gone extends Error {
+  constructor(readonly file: string) {
+    super(file);
+  }
+}
+
 export const dataUrl: Encode = async (a) => {
-  const blob = await getBlob(a.id);
-  if (!blob) throw new Error(`The bytes of ${a.name} are gone.`);
+  const blob = await getBlob(a.id).catch(() => undefined);
+  if (!blob) throw new Gone(a.name);
   return readAsDataUrl(blob.type === a.type ? blob : new Blob([blob], { type: a.type }));
 };
 
@@ -75,7 +91,7 @@ export function readAsDataUrl(blob: Blob): Promise<string> {
 async function part(a: Attachment, detail: Params['detail'], encode: Encode): Promise<Part> {
   const url = a.url ?? (await encode(a));
   if (a.kind === 'video') return { type: 'video_url', video_url: { url } };
-  if (a.kind === 'pdf') return { type: 'file', file: { filename: a.name, file_data: url } };
+  if (a.kind === 'pdf' || a.kind === 'file') return { type: 'file', file: a.url ? { file_url: url } : { filename: a.name, file_data: url } };
   return { type: 'image_url', image_url: detail === 'auto' ? { url } : { url, detail } };
 }
 

@@ -1,7 +1,8 @@
 // Conversations as a file and back: JSON with the bytes of their files, or Markdown to read.
 import { dataUrl } from '../api/request';
 import { getBlob, putBlob } from '../state/database';
-import { attachmentsOf, newId, path, type Conversation } from '../state/tree';
+import { attachmentsOf, path, newId, type Conversation } from '../state/tree';
+import { sound } from './sound';
 
 const FORMAT = 'vlgate-conversations';
 
@@ -26,6 +27,8 @@ export async function toJson(conversations: Conversation[]): Promise<Blob> {
 export async function fromJson(text: string): Promise<Conversation[]> {
   const saved = JSON.parse(text) as Partial<Saved>;
   if (saved.format !== FORMAT || !Array.isArray(saved.conversations)) throw new Error('not a file of this page');
+  const conversations = saved.conversations.map(sound).filter((c) => c.leaf);
+  if (!conversations.length) throw new Error('nothing in it');
   const ids = new Map<string, string>();
   for (const [id, url] of Object.entries(saved.files ?? {})) {
     const blob = decode(url);
@@ -33,21 +36,13 @@ export async function fromJson(text: string): Promise<Conversation[]> {
     ids.set(id, newId());
     await putBlob(ids.get(id)!, blob);
   }
-  return saved.conversations.map((c) => ({ ...sound(c), id: newId(), turns: Object.fromEntries(Object.values(sound(c).turns).map((turn) => [turn.id, {
-    ...turn,
-    attachments: turn.attachments?.map((a) => ({ ...a, id: ids.get(a.id) ?? a.id })),
-  }])) }));
-}
-
-/** Enough of the shape for the page to show it. */
-function sound(c: Conversation): Conversation {
-  const turns = Object.fromEntries(Object.entries(c.turns ?? {}).filter(([id, t]) => t.id === id && typeof t.text === 'string' && ['user', 'assistant', 'tool'].includes(t.role)));
-  return { ...c, title: String(c.title ?? ''), at: Number(c.at) || Date.now(), turns, leaf: c.leaf && turns[c.leaf] ? c.leaf : Object.keys(turns).at(-1) ?? null };
+  for (const turn of conversations.flatMap((c) => Object.values(c.turns))) for (const a of turn.attachments ?? []) a.id = ids.get(a.id) ?? newId();
+  return conversations;
 }
 
 // Not by fetch: the page's policy lets it connect to its own server alone.
 function decode(url: string): Blob | undefined {
-  const m = url.match(/^data:([\w.+-]+\/[\w.+-]+);base64,/);
+  const m = typeof url === 'string' && url.match(/^data:([\w.+-]+\/[\w.+-]+);base64,/);
   if (!m) return undefined;
   const binary = atob(url.slice(m[0].length));
   return new Blob([Uint8Array.from(binary, (ch) => ch.charCodeAt(0))], { type: m[1] });

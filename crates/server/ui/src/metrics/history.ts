@@ -8,7 +8,8 @@ export interface Moment {
   samples: Sample[];
 }
 
-const EVERY = 2000;
+/** Milliseconds between two looks. */
+export const EVERY = 2000;
 const KEPT = 151;
 
 export const moments = signal<Moment[]>([]);

@@ -1,7 +1,8 @@
 // All conversations, and the one on the screen.
-import { computed, signal, type Signal } from '@preact/signals';
+import { computed, effect, signal, type Signal } from '@preact/signals';
 import * as database from './database';
-import { attachmentsOf, emptyConversation, titleOf, type Conversation, type Turn } from './tree';
+import { remember, remembered } from './settings';
+import { attachmentsOf, emptyConversation, titleOf, type Attachment, type Conversation, type Turn } from './tree';
 
 /** Each conversation has its own signal: an answer goes on arriving while another conversation is open. */
 const open = new Map<string, Signal<Conversation>>();
@@ -11,6 +12,12 @@ open.set(first.id, signal(first));
 
 export const currentId = signal(first.id);
 export const search = signal('');
+
+/** The question that is being written and its files; a reload keeps them. */
+export const draft = signal(remembered('draft', ''));
+export const pending = signal<Attachment[]>(remembered('pending', []));
+effect(() => remember('draft', draft.value));
+effect(() => remember('pending', pending.value.length ? pending.value : ''));
 
 export const current = computed<Signal<Conversation>>(() => {
   void version.value;
@@ -31,15 +38,22 @@ export function signalOf(id: string): Signal<Conversation> | undefined {
 
 const waiting = new Map<string, ReturnType<typeof setTimeout>>();
 
-/** Saves soon: a stream changes its conversation many times a second. */
+/** Saves soon, and three times a second while it goes on changing: a reload in the middle of an answer keeps what was there. */
 function save(c: Signal<Conversation>): void {
   const id = c.peek().id;
-  clearTimeout(waiting.get(id));
-  waiting.set(id, setTimeout(() => {
-    waiting.delete(id);
-    if (open.has(id) && c.peek().leaf) void database.putConversation(c.peek()).catch(() => {});
-  }, 300));
+  if (!waiting.has(id)) waiting.set(id, setTimeout(() => write(id), 300));
 }
+
+function write(id: string): void {
+  clearTimeout(waiting.get(id));
+  waiting.delete(id);
+  const c = open.get(id)?.peek();
+  if (c?.leaf) void database.putConversation(c);
+}
+
+const writeAll = () => [...waiting.keys()].forEach(write);
+addEventListener('pagehide', writeAll);
+document.addEventListener('visibilitychange', () => { if (document.hidden) writeAll(); });
 
 export function change(c: Signal<Conversation>, how: (c: Conversation) => Conversation): void {
   const next = how(c.peek());
@@ -61,6 +75,27 @@ export async function load(): Promise<void> {
     open.set(c.id, signal(c));
   }
   version.value++;
+  // A reload comes back to what was open in this tab.
+  const before = remembered('open', '');
+  if (open.has(before) && !current.peek().peek().leaf) currentId.value = before;
+  effect(() => remember('open', currentId.value));
+  void sweepLost();
+}
+
+/** Files that no conversation has any more. Only while no other tab may be about to send them. */
+async function sweepLost(): Promise<void> {
+  await navigator.locks?.request('vlgate', { mode: 'exclusive', ifAvailable: true }, async (alone) => {
+    if (!alone) return;
+    const used = usedFiles();
+    for (const id of await database.allBlobs().catch(() => [])) if (!used.has(id)) await database.dropBlob(id);
+  });
+  // Held as long as the page is open.
+  void navigator.locks?.request('vlgate', { mode: 'shared' }, () => new Promise(() => {}));
+}
+
+function usedFiles(): Set<string> {
+  const sent = [...open.values()].flatMap((s) => attachmentsOf(Object.values(s.peek().turns)));
+  return new Set([...sent, ...pending.peek()].map((a) => a.id));
 }
 
 export function start(): void {
@@ -89,7 +124,7 @@ export function remove(id: string): () => void {
   let gone = true;
   const sweep = setTimeout(() => {
     if (!gone || !c) return;
-    const used = new Set([...open.values()].flatMap((s) => attachmentsOf(Object.values(s.peek().turns)).map((a) => a.id)));
+    const used = usedFiles();
     for (const a of attachmentsOf(Object.values(c.peek().turns))) if (!used.has(a.id)) void database.dropBlob(a.id);
   }, 30_000);
   return () => {

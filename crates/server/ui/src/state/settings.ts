@@ -28,6 +28,10 @@ function write(store: Storage | undefined, key: string, value: unknown): void {
 const local = (() => { try { return localStorage; } catch { return undefined; } })();
 const tab = (() => { try { return sessionStorage; } catch { return undefined; } })();
 
+/** What lasts as long as the tab. */
+export const remembered = <T>(key: string, otherwise: T): T => read(tab, `vlgate.${key}`, otherwise);
+export const remember = (key: string, value: unknown): void => write(tab, `vlgate.${key}`, value);
+
 export const params = signal<Params>({ ...DEFAULTS, ...read<Partial<Params>>(local, 'vlgate.params', {}) });
 export const theme = signal<'auto' | 'light' | 'dark'>(read(local, 'vlgate.theme', 'auto'));
 export const language = signal<'en' | 'zh'>(read(local, 'vlgate.language', navigator.language.startsWith('zh') ? 'zh' : 'en'));

@@ -1,6 +1,7 @@
 // A conversation is a tree: editing a question or asking again adds a branch, and nothing is lost.
 
-export type Kind = 'image' | 'video' | 'pdf';
+/** `file`: a document that has no pages to look at (office, text). */
+export type Kind = 'image' | 'video' | 'pdf' | 'file';
 
 export interface Attachment {
   id: string;
@@ -44,7 +45,7 @@ export interface Stats {
 
 /** What went wrong, kept as the server said it; `text/errors.ts` puts it into words. */
 export interface Failure {
-  kind: 'api' | 'network';
+  kind: 'api' | 'network' | 'gone';
   status?: number;
   code?: string;
   message: string;
@@ -60,6 +61,7 @@ export interface Seen {
   /** The file's name here. */
   name?: string;
   param: string;
+  type?: string;
   format: string;
   codec?: string;
   size?: number[];

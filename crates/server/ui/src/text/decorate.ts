@@ -44,13 +44,12 @@ function texts(root: Node): Text[] {
 /** Puts an element around what lies between the fences, and takes the fences out, tied or not. */
 function tieMarks(root: DocumentFragment): void {
   let begin: { node: Text; number: number } | undefined;
-  for (let node of texts(root)) {
-    for (;;) {
-      const at = node.data.search(/[\uE000\uE001]/);
-      if (at < 0) break;
-      const opens = node.data[at] === OPEN;
-      const number = opens ? node.data.charCodeAt(at + 1) - FIRST_NUMBER : -1;
-      const rest = node.splitText(at);
+  for (const node of texts(root)) {
+    // From the back: a split copies all that lies behind it.
+    const pieces = [...node.data.matchAll(/[\uE000\uE001]/g)].reverse().map((m) => node.splitText(m.index));
+    for (const rest of pieces.reverse()) {
+      const opens = rest.data[0] === OPEN;
+      const number = opens ? rest.data.charCodeAt(1) - FIRST_NUMBER : -1;
       rest.deleteData(0, opens ? 2 : 1);
       if (opens) {
         begin = { node: rest, number };
@@ -58,7 +57,6 @@ function tieMarks(root: DocumentFragment): void {
         if (begin.node.parentNode === rest.parentNode) wrap(begin.node, rest, begin.number);
         begin = undefined;
       }
-      node = rest;
     }
   }
 }

@@ -25,17 +25,26 @@ const POINT_TAG = /<point\s+x="?([\d.]+)"?\s+y="?([\d.]+)"?(?:\s+alt="([^"]*)")?
 const LABEL = /"(?:label|name|text_content|text|description|class|sub_label)"\s*:\s*"((?:[^"\\]|\\.){0,300})"/;
 const PICTURE = /"(?:image|image_index|image_id)"\s*:\s*(\d+)/;
 
+/** More than anybody looks at; an answer may be a megabyte of them. */
+const MOST = 500;
+/** How far the braces around a key are looked for. */
+const NEAR = 600;
+
 /** All marks, in the order of the text. Works on half an answer too. */
 export function findMarks(text: string): Mark[] {
   const marks: Mark[] = [];
+  const begun = new Set<number>();
   for (const m of text.matchAll(OBJECT)) {
+    if (marks.length >= MOST) break;
     const numbers = m.slice(2).filter((n) => n !== undefined).map(Number);
     const { start, end } = objectAround(text, m.index, m.index + m[0].length);
     const inside = text.slice(start, end);
     const label = unescape(inside.match(LABEL)?.[1] ?? '');
     const picture = inside.match(PICTURE)?.[1];
     const mark = toMark(numbers, label, start, end);
-    if (mark && !marks.some((other) => other.start === start)) marks.push(picture ? { ...mark, picture: Number(picture) } : mark);
+    if (!mark || begun.has(start)) continue;
+    begun.add(start);
+    marks.push(picture ? { ...mark, picture: Number(picture) } : mark);
   }
   for (const m of text.matchAll(TAGGED)) {
     const numbers = m.slice(2).filter((n) => n !== undefined).map(Number);
@@ -49,7 +58,7 @@ export function findMarks(text: string): Mark[] {
     const mark = toMark([Number(m[1]) * 10, Number(m[2]) * 10], label, m.index, m.index + m[0].length);
     if (mark) marks.push({ ...mark, shown: label || `(${m[1]}, ${m[2]})` });
   }
-  return marks.sort((a, b) => a.start - b.start).slice(0, 500);
+  return marks.sort((a, b) => a.start - b.start).slice(0, MOST);
 }
 
 function toMark(n: number[], label: string, start: number, end: number): Mark | undefined {
@@ -61,13 +70,14 @@ function toMark(n: number[], label: string, start: number, end: number): Mark | 
 
 /** The braces around a key, when they are near and hold this one object. */
 function objectAround(text: string, from: number, to: number): { start: number; end: number } {
-  const open = text.lastIndexOf('{', from);
-  const closedBefore = text.lastIndexOf('}', from);
-  if (open < 0 || closedBefore > open || from - open > 600) return { start: from, end: to };
-  const close = text.indexOf('}', to);
-  const nextOpen = text.indexOf('{', to);
-  if (close < 0 || close - to > 600 || (nextOpen >= 0 && nextOpen < close)) return { start: from, end: to };
-  return { start: open, end: close + 1 };
+  const before = text.slice(Math.max(0, from - NEAR), from);
+  const open = before.lastIndexOf('{');
+  if (open < 0 || before.lastIndexOf('}') > open) return { start: from, end: to };
+  const behind = text.slice(to, to + NEAR);
+  const close = behind.indexOf('}');
+  const nextOpen = behind.indexOf('{');
+  if (close < 0 || (nextOpen >= 0 && nextOpen < close)) return { start: from, end: to };
+  return { start: from - before.length + open, end: to + close + 1 };
 }
 
 function unescape(label: string): string {

@@ -16,9 +16,12 @@ function load(): Promise<Katex> {
   return loading;
 }
 
+/** Beyond so many the others stay as they are written: each is some fifty elements. */
+const MOST = 600;
+
 /** Draws the formulas under an element: at once when KaTeX is there, else when it comes. */
 export function drawMath(root: ParentNode): void {
-  const spans = [...root.querySelectorAll<HTMLElement>('.math:not([data-drawn])')];
+  const spans = [...root.querySelectorAll<HTMLElement>('.math:not([data-drawn])')].slice(0, MOST);
   if (!spans.length) return;
   if (katex) spans.forEach((s) => draw(s, katex!));
   else void load().then((k) => spans.forEach((s) => draw(s, k))).catch(() => {});

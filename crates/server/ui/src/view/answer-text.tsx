@@ -11,6 +11,14 @@ import { colourOf } from './overlay';
 
 /** Beyond this an answer is shown as plain text: laying it out would hold up the page. */
 const LONGEST = 200_000;
+/** Beyond this the rest is left to copying and saving. */
+const SHOWN = 2_000_000;
+/** The same for elements: ten thousand of them fit into a short text. */
+const MOST_ELEMENTS = 12_000;
+/** Characters of plain text that are laid out together. */
+const PIECE = 20_000;
+/** From so many blocks on, those out of sight are not laid out. */
+const LONG = 60;
 
 interface Props {
   text: string;
@@ -71,26 +79,38 @@ export function AnswerText({ text, growing, extras, hot, onHot, onTime, onPage }
 }
 
 function paint(root: HTMLElement, text: string, extras: Extras): void {
-  if (text.length > LONGEST) {
-    const note = document.createElement('p');
-    note.className = 'faint';
-    note.textContent = t('hugeAnswer', { n: text.length.toLocaleString() });
-    const plain = document.createElement('pre');
-    plain.className = 'huge';
-    plain.tabIndex = 0;
-    plain.textContent = text.slice(0, LONGEST);
-    root.replaceChildren(note, plain);
-    return;
-  }
+  if (text.length > LONGEST) return paintPlain(root, text);
   const fresh = render(fenceMarks(text).text);
+  if (fresh.querySelectorAll('*').length > MOST_ELEMENTS) return paintPlain(root, text);
   decorate(fresh, extras);
   drawMath(fresh);
   const old = [...root.children];
   const next = [...fresh.children];
+  root.classList.toggle('long', next.length > LONG);
   let same = 0;
   while (same < old.length && same < next.length && alike(old[same], next[same])) same++;
   old.slice(same).forEach((node) => node.remove());
   root.append(...next.slice(same));
+}
+
+function paintPlain(root: HTMLElement, text: string): void {
+  const note = document.createElement('p');
+  note.className = 'faint';
+  note.textContent = t(text.length > SHOWN ? 'hugerAnswer' : 'hugeAnswer', { n: text.length.toLocaleString(), shown: SHOWN.toLocaleString() });
+  const plain = document.createElement('pre');
+  plain.className = 'huge';
+  plain.tabIndex = 0;
+  for (let at = 0; at < Math.min(text.length, SHOWN); ) {
+    // At the end of a line where there is one, since each piece begins a line of its own.
+    const line = text.indexOf('\n', at + PIECE);
+    const to = Math.min(SHOWN, line < 0 || line > at + 2 * PIECE ? at + PIECE : line + 1);
+    const piece = document.createElement('div');
+    piece.textContent = text.slice(at, to);
+    plain.append(piece);
+    at = to;
+  }
+  root.classList.remove('long');
+  root.replaceChildren(note, plain);
 }
 
 /** Equal, but for what the pointer left on it. */

@@ -1,11 +1,10 @@
 // The page: bar, left, centre, right, bottom; and the "Server" tab in the centre's place.
-import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import { look, reach } from '../api/client';
 import { isRunning, stop } from '../api/answer';
 import { language, theme } from '../state/settings';
 import { current } from '../state/library';
-import { take } from '../media/intake';
+import { take, takeUrl, takeUrlOfFile } from '../media/intake';
 import { t } from '../i18n/words';
 import { BottomBar } from './bottom-bar';
 import { Chat } from './chat';
@@ -16,45 +15,36 @@ import { HtmlPreview } from './html-preview';
 import { Icon } from './icon';
 import { ParamsPanel } from './params-panel';
 import { RequestCode } from './request-code';
+import { closeDrawers, left, narrow, right, tab, toggle } from './rooms';
 import { ServerTab } from './server-tab';
-import { Toasts } from './toast';
+import { toast, Toasts } from './toast';
 import { Viewer } from './viewer';
-
-export const tab = signal<'chat' | 'server'>('chat');
-/** On a narrow screen the sides are drawers; on a wide one they are there until closed. */
-const NARROW = matchMedia('(max-width: 900px)');
-const narrow = signal(NARROW.matches);
-const left = signal(!NARROW.matches);
-export const right = signal(!NARROW.matches);
-NARROW.addEventListener('change', () => {
-  narrow.value = NARROW.matches;
-  left.value = right.value = !NARROW.matches;
-});
-
-const toggle = (side: typeof left) => {
-  const open = !side.value;
-  if (narrow.value) left.value = right.value = false;
-  side.value = open;
-};
 
 export function App() {
   useEffect(() => {
     const paste = (event: ClipboardEvent) => {
       const files = [...(event.clipboardData?.files ?? [])];
-      if (!files.length) return;
+      const field = (event.target as Element).closest?.('input, textarea:not(#question)');
+      // Into the question an address of a file goes as a file; other fields take it as the text that it is.
+      if (!files.length && (field || !takeUrlOfFile(event.clipboardData?.getData('text/plain') ?? ''))) return;
       event.preventDefault();
       void take(files);
     };
     const keys = (event: KeyboardEvent) => {
       if (event.key !== 'Escape' || document.querySelector('dialog[open]')) return;
-      if (narrow.value && (left.value || right.value)) left.value = right.value = false;
+      if (narrow.value && (left.value || right.value)) closeDrawers();
       else if (isRunning(current.value.value)) stop(current.value.value);
     };
     const drag = (event: DragEvent) => {
-      if (!event.dataTransfer?.types.includes('Files')) return;
+      const data = event.dataTransfer;
+      const address = data?.types.includes('text/uri-list') && !(event.target as Element).closest?.('input, textarea');
+      if (!data || !(data.types.includes('Files') || address)) return;
       event.preventDefault();
       document.body.classList.toggle('dragging', event.type === 'dragover');
-      if (event.type === 'drop') void take(event.dataTransfer.files);
+      if (event.type !== 'drop') return;
+      if (data.files.length) void take([...data.files]);
+      // A picture that is dragged over from another page.
+      else if (!takeUrl(data.getData('text/uri-list').split(/\r?\n/).find((line) => line && !line.startsWith('#')) ?? '')) toast(t('addressWrong'), 'bad');
     };
     const leave = (event: DragEvent) => { if (!event.relatedTarget) document.body.classList.remove('dragging'); };
     // A server that went away is asked again, and when the tab is looked at anew.
@@ -91,10 +81,10 @@ export function App() {
         <button type="button" class="quiet" aria-expanded={right.value} aria-controls="right" onClick={() => toggle(right)}><Icon name="sliders" /><span class="sr">{t('rightPanel')}</span></button>
       </header>
       {reach.value === 'away' && <div class="banner bad" role="alert">{t('away')} <button type="button" onClick={() => void look()}>{t('tryAgain')}</button></div>}
-      {reach.value === 'key' && <div class="banner" role="alert">{t('needsKey')} <button type="button" onClick={() => { right.value = true; setTimeout(() => document.getElementById('api-key')?.focus()); }}>{t('enterKey')}</button></div>}
+      {reach.value === 'key' && <div class="banner" role="alert">{t('needsKey')} <button type="button" onClick={() => { closeDrawers(); right.value = true; setTimeout(() => document.getElementById('api-key')?.focus()); }}>{t('enterKey')}</button></div>}
       <div class={`rooms ${left.value ? 'with-left' : ''} ${right.value ? 'with-right' : ''}`}>
-        {narrow.value && (left.value || right.value) && <div class="shade" onClick={() => { left.value = right.value = false; }} />}
-        <aside id="left" aria-label={t('leftPanel')} hidden={!left.value}><FilesPanel /><Conversations onOpen={() => { tab.value = 'chat'; if (narrow.value) left.value = false; }} /></aside>
+        {narrow.value && (left.value || right.value) && <div class="shade" onClick={closeDrawers} />}
+        <aside id="left" aria-label={t('leftPanel')} hidden={!left.value}><FilesPanel /><Conversations onOpen={() => { tab.value = 'chat'; closeDrawers(); }} /></aside>
         {tab.value === 'chat' ? <Chat /> : <ServerTab />}
         <aside id="right" aria-label={t('rightPanel')} hidden={!right.value}><ParamsPanel /></aside>
       </div>

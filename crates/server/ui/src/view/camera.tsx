@@ -1,7 +1,8 @@
 // A photo from the camera.
 import { signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { keep, pending } from '../media/intake';
+import { keep, take } from '../media/intake';
+import { pending } from '../state/library';
 import { t } from '../i18n/words';
 import { Dialog } from './dialog';
 
@@ -23,7 +24,7 @@ function Open() {
       stream = s;
       if (gone) s.getTracks().forEach((track) => track.stop());
       else if (video.current) video.current.srcObject = s;
-    }).catch((error: Error) => setProblem(error.name === 'NotAllowedError' ? t('cameraDenied') : error.name === 'NotFoundError' ? t('cameraNone') : error.message));
+    }).catch((error: Error) => setProblem(error.name === 'NotAllowedError' ? t('cameraDenied') : error.name === 'NotFoundError' ? t('cameraNone') : error.name === 'NotReadableError' ? t('cameraTaken') : error.message));
     return () => {
       gone = true;
       stream?.getTracks().forEach((track) => track.stop());
@@ -41,7 +42,9 @@ function Open() {
   return (
     <Dialog title={t('takePhoto')} onClose={() => { camera.value = false; }}>
       {problem ? <p class="wrong" role="alert">{problem}</p> : <video ref={video} class="camera" autoPlay playsInline muted onLoadedData={() => setReady(true)} />}
-      <div class="row"><button type="button" class="main" disabled={!ready} onClick={() => void shoot()}>{t('shoot')}</button></div>
+      {/* Without https a phone gives a page no stream; its camera app it opens all the same. */}
+      {problem ? <label class="field"><span>{t('cameraFile')}</span><input type="file" accept="image/*" capture="environment" onChange={(e) => { void take([...(e.currentTarget.files ?? [])]); camera.value = false; }} /></label>
+        : <div class="row"><button type="button" class="main" disabled={!ready} onClick={() => void shoot()}>{t('shoot')}</button></div>}
     </Dialog>
   );
 }

@@ -20,6 +20,8 @@ export function Chat() {
   }, [c.value.id]);
   useLayoutEffect(() => {
     const box = log.current;
+    // The first page is read from its top.
+    if (!turns.length) follow.current = false;
     if (box && follow.current) box.scrollTop = box.scrollHeight;
   });
   // A new question is always looked at, wherever one has scrolled.

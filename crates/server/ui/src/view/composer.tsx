@@ -1,28 +1,25 @@
 // Where a question is written.
 import { useRef } from 'preact/hooks';
-import { signal } from '@preact/signals';
 import { ask, isRunning, stop } from '../api/answer';
 import { problems } from '../api/request';
-import { discard, pending, take } from '../media/intake';
-import { change, current } from '../state/library';
+import { ACCEPT, discard, take } from '../media/intake';
+import { change, current, draft, pending } from '../state/library';
 import { params } from '../state/settings';
 import { newId, withTurn, type Attachment, type Turn } from '../state/tree';
-import { t } from '../i18n/words';
-import { ACCEPT } from './files-panel';
+import { t, type Word } from '../i18n/words';
 import { Icon } from './icon';
 import { toast } from './toast';
 import { Thumb } from './thumb';
 import { show } from './viewer';
 
-export const draft = signal('');
-
 /** Sends a question into the open conversation; false when that cannot be done now. */
 export function send(text: string, attachments: Attachment[]): boolean {
   const c = current.peek();
   if (isRunning(c.peek()) || (!text && !attachments.length)) return false;
-  if (Object.keys(problems(params.peek())).length) {
+  const wrong = Object.keys(problems(params.peek()));
+  if (wrong.length) {
     // Sent without them, the answer would be one to another question.
-    toast(t('settingsWrong'), 'bad');
+    toast(t('settingsWrong', { names: wrong.map((key) => t(key as Word)).join(', ') }), 'bad');
     return false;
   }
   const turn: Turn = { id: newId(), parent: c.peek().leaf, role: 'user', text, at: Date.now(), attachments: attachments.length ? attachments : undefined };

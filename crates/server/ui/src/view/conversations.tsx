@@ -2,17 +2,20 @@
 import { useRef, useState } from 'preact/hooks';
 import { download } from '../export/download';
 import { fromJson, toJson } from '../export/save';
+import { unkept } from '../state/database';
 import { add, currentId, listed, remove, rename, search, start } from '../state/library';
 import { isRunning } from '../api/answer';
 import type { Conversation } from '../state/tree';
 import { t } from '../i18n/words';
 import { Icon } from './icon';
+import { tab } from './rooms';
 import { toast } from './toast';
 
 export async function loadFile(file: File): Promise<void> {
   try {
     const found = await fromJson(await file.text());
     for (const c of found.reverse()) add(c);
+    tab.value = 'chat';
     toast(t('loaded', { n: String(found.length) }));
   } catch {
     toast(t('notLoaded', { name: file.name }), 'bad');
@@ -31,7 +34,8 @@ export function Conversations({ onOpen }: { onOpen: () => void }) {
       <ul class="conversations">
         {listed.value.map((c) => <Row key={c.id} c={c} onOpen={onOpen} />)}
       </ul>
-      {!listed.value.length && <p class="faint">{t(search.value ? 'nothingFound' : 'noConversations')}</p>}
+      {unkept.value && <p class="wrong" role="status">{t(unkept.value === 'none' ? 'unkeptNone' : 'unkeptFull')}</p>}
+      {!listed.value.length && unkept.value !== 'none' && <p class="faint">{t(search.value ? 'nothingFound' : 'noConversations')}</p>}
       <div class="row">
         <button type="button" class="small" onClick={() => input.current?.click()}><Icon name="open" />{t('importAll')}</button>
         <button type="button" class="small" disabled={!listed.value.length} onClick={async () => download(await toJson(listed.value), 'vlgate-conversations.json')}><Icon name="download" />{t('exportAll')}</button>

@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../i18n/words';
 import { Icon } from './icon';
+import { Toasts } from './toast';
 
 export function Dialog({ title, onClose, children, wide }: { title: string; onClose: () => void; children: ComponentChildren; wide?: boolean }) {
   const ref = useRef<HTMLDialogElement>(null);
@@ -15,6 +16,7 @@ export function Dialog({ title, onClose, children, wide }: { title: string; onCl
     <dialog ref={ref} class={wide ? 'wide' : ''} aria-label={title} onClose={onClose} onClick={(e) => { if (e.target === ref.current) onClose(); }}>
       <div class="dialog-head"><h2>{title}</h2><button type="button" class="quiet" aria-label={t('close')} onClick={onClose}><Icon name="close" /></button></div>
       <div class="dialog-body">{children}</div>
+      <Toasts />
     </dialog>
   );
 }

@@ -1,15 +1,13 @@
 // Left: pictures, clips and documents for the next question, and those of this conversation.
 import { useRef, useState } from 'preact/hooks';
-import { discard, pending, take, takeUrl } from '../media/intake';
-import { current } from '../state/library';
+import { ACCEPT, discard, take, takeUrl } from '../media/intake';
+import { current, pending } from '../state/library';
 import { attachmentsOf, path, type Attachment } from '../state/tree';
 import { t } from '../i18n/words';
 import { camera } from './camera';
 import { Icon } from './icon';
 import { show } from './viewer';
 import { Thumb } from './thumb';
-
-export const ACCEPT = 'image/png,image/jpeg,image/webp,image/gif,image/bmp,image/tiff,image/avif,image/heic,.avif,.heic,video/*,application/pdf';
 
 export function FilesPanel() {
   const input = useRef<HTMLInputElement>(null);

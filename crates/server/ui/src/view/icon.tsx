@@ -15,6 +15,7 @@ const PATHS = {
   download: 'M12 5v11M7 12l5 5 5-5M5 20h14',
   link: 'M10 14l4-4M8 11l-2 2a3.5 3.5 0 0 0 5 5l2-2M16 13l2-2a3.5 3.5 0 0 0-5-5l-2 2',
   file: 'M6 3h8l4 4v14H6zM14 3v4h4',
+  picture: 'M4 5h16v14H4zM4 16l4.5-5 4 4.5 2.5-2.5 5 5M15.5 9.5h.01',
   play: 'M8 5l11 7-11 7z',
   crop: 'M7 3v14h14M3 7h14v14',
   left: 'M15 5l-7 7 7 7',

@@ -7,6 +7,8 @@ import { colourOf, Overlay } from './overlay';
 import { show } from './viewer';
 import { useUrl } from './thumb';
 
+const SMALL = 200;
+
 interface Props {
   pictures: Attachment[];
   marks: Mark[];
@@ -25,7 +27,7 @@ export function MarkedPicture({ pictures, marks, hot, onHot }: Props) {
   return (
     <figure class="marked">
       {pictures.length > 1 && (
-        <div class="row" role="group" aria-label={t('whichPicture')}>
+        <div class="row which" role="group" tabIndex={0} aria-label={t('whichPicture')}>
           {pictures.map((p, i) => <button key={p.id} type="button" class="small" aria-pressed={i === at} onClick={() => choose(i)}>{i + 1}. {p.name}</button>)}
         </div>
       )}
@@ -49,9 +51,12 @@ export function MarkedPicture({ pictures, marks, hot, onHot }: Props) {
 function Picture({ file, marks, indices, hot, onHot }: { file: Attachment; marks: Mark[]; indices: number[]; hot?: number; onHot: Props['onHot'] }) {
   const url = useUrl(file);
   if (file.url) return <p class="faint">{t('remoteNoBoxes')}</p>;
+  // A very small picture is shown larger, so that its boxes do not hide under their labels.
+  const longest = Math.max(file.width ?? 0, file.height ?? 0);
+  const style = file.width && longest < SMALL ? { width: `${(file.width * SMALL) / longest}px` } : undefined;
   return (
     <div class="picture">
-      {url && <img src={url} alt={file.name} width={file.width} height={file.height} />}
+      {url && <img src={url} alt={file.name} width={file.width} height={file.height} style={style} />}
       <Overlay marks={marks} indices={indices} hot={hot} onHot={onHot} />
     </div>
   );

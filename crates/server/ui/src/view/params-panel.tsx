@@ -1,13 +1,9 @@
 // Right: how to answer. An empty field means the server's default, which stands in it in grey where it is known.
 import { apiKey, keepKey, params, setParam } from '../state/settings';
 import { look, modelInfo, server } from '../api/client';
-import { problems } from '../api/request';
+import { problems, RANGES } from '../api/request';
 import type { Params } from '../state/tree';
 import { t } from '../i18n/words';
-
-const NUMBERS: [keyof Params & ('temperature' | 'top_p' | 'top_k' | 'max_tokens' | 'seed'), number | undefined, number | undefined, number][] = [
-  ['temperature', 0, 2, 0.1], ['top_p', 0, 1, 0.05], ['top_k', -1, undefined, 1], ['max_tokens', 1, undefined, 1], ['seed', undefined, undefined, 1],
-];
 
 export function ParamsPanel() {
   const p = params.value;
@@ -26,9 +22,10 @@ export function ParamsPanel() {
       {info?.context_length ? <p class="faint">{t('contextOf', { n: info.context_length.toLocaleString() })}</p> : null}
       <label class="field"><span>{t('system')}</span><textarea rows={3} value={p.system} onInput={(e) => setParam('system', e.currentTarget.value)} /></label>
       <div class="pairs">
-        {NUMBERS.map(([key, min, max, step]) => (
+        {RANGES.map(([key, min, max, step]) => (
           <label class="field" key={key}><span>{t(key)}</span>
-            <input type="number" inputMode="decimal" min={min} max={max} step={step} value={p[key]} placeholder={number(info?.defaults?.[key]) ?? t('serverDefault')} onInput={(e) => setParam(key, e.currentTarget.value)} />
+            <input type="number" inputMode="decimal" min={Number.isFinite(min) ? min : undefined} max={Number.isFinite(max) ? max : undefined} step={step} value={p[key]} aria-invalid={wrong[key] ? true : undefined} placeholder={number(info?.defaults?.[key]) ?? t('serverDefault')} onInput={(e) => setParam(key, e.currentTarget.value)} />
+            {wrong[key] && <small class="wrong" role="alert">{t('errRange')}</small>}
           </label>
         ))}
         <label class="field"><span>{t('detail')}</span>

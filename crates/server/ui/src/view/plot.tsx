@@ -1,5 +1,5 @@
 // Lines over the last minutes.
-import type { Values } from '../metrics/history';
+import { EVERY, type Values } from '../metrics/history';
 import { t } from '../i18n/words';
 
 export interface Line {
@@ -32,8 +32,12 @@ export function Plot({ title, lines, most, unit = '', slots }: { title: string; 
             <span class="plot-top" aria-hidden="true">{short(top)}{unit}</span>
             <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={`${title}: ${now}`}>
               {[0, 0.5, 1].map((y) => <line key={y} class="grid" x1={0} x2={WIDTH} y1={1 + y * (HEIGHT - 2)} y2={1 + y * (HEIGHT - 2)} vector-effect="non-scaling-stroke" />)}
-              {known.map((l) => <path key={l.name} d={shape(l.values, top, slots)} stroke={l.colour} fill="none" vector-effect="non-scaling-stroke" />)}
+              {known.map((l, n) => <g key={l.name}>{runs(l.values, top, slots).map((run, i) => <g key={i}>
+                {n === 0 && <path d={`M${run.join('L')}V${HEIGHT - 1}H${run[0].split(' ')[0]}Z`} fill={l.colour} fill-opacity={0.12} />}
+                <path d={`M${run.join('L')}`} stroke={l.colour} fill="none" vector-effect="non-scaling-stroke" />
+              </g>)}</g>)}
             </svg>
+            <div class="plot-time" aria-hidden="true"><span>{t('ago', { n: String(Math.round(((slots - 1) * EVERY) / 1000)) })}</span><span>{t('now')}</span></div>
           </div>
           <ul class="legend">{known.map((l) => <li key={l.name}><i style={{ background: l.colour }} />{l.name} <strong>{short(l.values.findLast((v) => v !== undefined) ?? 0)}{unit}</strong></li>)}</ul>
         </>
@@ -42,16 +46,18 @@ export function Plot({ title, lines, most, unit = '', slots }: { title: string; 
   );
 }
 
-function shape(values: Values, top: number, slots: number): string {
-  let pen = 'M';
-  return values.map((v, i) => {
+/** The points of each stretch without a gap. */
+function runs(values: Values, top: number, slots: number): string[][] {
+  const found: string[][] = [];
+  let open: string[] | undefined;
+  values.forEach((v, i) => {
     if (v === undefined) {
-      pen = 'M';
-      return '';
+      open = undefined;
+      return;
     }
+    if (!open) found.push(open = []);
     const x = WIDTH - ((values.length - 1 - i) / (slots - 1)) * WIDTH;
-    const step = `${pen}${x.toFixed(1)} ${(HEIGHT - 1 - (Math.min(v, top) / top) * (HEIGHT - 2)).toFixed(1)}`;
-    pen = 'L';
-    return step;
-  }).join('');
+    open.push(`${x.toFixed(1)} ${(HEIGHT - 1 - (Math.min(v, top) / (top || 1)) * (HEIGHT - 2)).toFixed(1)}`);
+  });
+  return found;
 }

@@ -10,7 +10,7 @@ function line(n: Note): string {
   const times = n.frames?.map((f) => `${f.time.toFixed(1)} s`).join(', ');
   const pages = n.pages?.map((p) => p.page).join(', ');
   return [
-    [n.format, n.codec].filter(Boolean).join(' '), sizes, t('seenTokens', { n: String(n.tokens) }),
+    [n.format, n.codec].filter(Boolean).join(' '), sizes, n.tokens > 0 && t('seenTokens', { n: String(n.tokens) }),
     times && t('seenFrames', { n: String(n.frames?.length), times }),
     pages && t('seenPages', { pages, n: String(n.pages_total ?? n.pages?.length) }),
     n.cached && t('seenCached'),

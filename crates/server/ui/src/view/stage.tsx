@@ -1,6 +1,6 @@
 // Above the chat: the clip or the document that an answer points into.
 import { signal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import type { Attachment } from '../state/tree';
 import { t } from '../i18n/words';
 import { Icon } from './icon';
@@ -32,6 +32,7 @@ function Open({ file, seconds, page }: { file: Attachment; seconds?: number; pag
 
 function Player({ url, seconds, name }: { url: string; seconds?: number; name: string }) {
   const video = useRef<HTMLVideoElement>(null);
+  const [broken, setBroken] = useState(false);
   useEffect(() => {
     const v = video.current;
     if (!v || seconds === undefined) return;
@@ -40,5 +41,6 @@ function Player({ url, seconds, name }: { url: string; seconds?: number; name: s
     else v.addEventListener('loadedmetadata', jump, { once: true });
     return () => v.removeEventListener('loadedmetadata', jump);
   });
-  return <video ref={video} controls preload="auto" src={url} aria-label={name} />;
+  if (broken) return <p>{t('cannotPlay')} <a href={url} download={name}>{t('downloadFile')}</a></p>;
+  return <video ref={video} controls preload="auto" src={url} aria-label={name} onError={() => setBroken(true)} />;
 }

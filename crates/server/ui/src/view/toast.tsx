@@ -20,6 +20,7 @@ export function toast(text: string, tone: Toast['tone'] = 'plain', undo?: () => 
   setTimeout(() => close(id), tone === 'bad' || undo ? 9000 : 4000);
 }
 
+/** Once for the page, and once in an open dialog, outside of which nothing can be reached. */
 export function Toasts() {
   return (
     <div class="toasts" role="status">

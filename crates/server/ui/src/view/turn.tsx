@@ -107,8 +107,8 @@ function Answer(props: Props) {
       {turn.text && <AnswerText text={turn.text} growing={working} extras={{ times: Boolean(clip), pages: Boolean(document_) }} hot={hot} onHot={setHot}
         onTime={(seconds) => { stage.value = { file: clip, seconds }; }} onPage={(page) => { stage.value = { file: document_, page }; }} />}
       {turn.toolCalls?.length ? <ToolCalls calls={turn.toolCalls} open={last && !working} onResults={results} /> : null}
-      {working && <p class="working"><span class="dot" aria-hidden="true" />{t(turn.status === 'busy' ? 'busyWait' : turn.status === 'reconnecting' ? 'reconnecting' : turn.text || turn.toolCalls ? 'writing' : 'waiting', { n: String(countdown.value[turn.id] ?? 0) })}</p>}
-      {turn.failure && <Trouble turn={turn} />}
+      {working && <p class="working"><span class="dot" aria-hidden="true" />{t(turn.status === 'busy' ? 'busyWait' : turn.status === 'reconnecting' ? (turn.text ? 'reconnecting' : 'unreachable') : turn.text || turn.toolCalls ? 'writing' : 'waiting', { n: String(countdown.value[turn.id] ?? 0) })}</p>}
+      {turn.failure && <Trouble turn={turn} onAgain={last && !busy ? () => void resume(c, turn.id) : undefined} />}
       {turn.status === 'stopped' && <p class="faint">{t('stopped')}</p>}
       {turn.finish === 'length' && turn.status === 'done' && <p class="faint">{t('tooLong')}</p>}
       {turn.seen && <Seen notes={turn.seen} />}
@@ -124,13 +124,14 @@ function Answer(props: Props) {
   );
 }
 
-function Trouble({ turn }: { turn: Turn }) {
+function Trouble({ turn, onAgain }: { turn: Turn; onAgain?: () => void }) {
   const f = turn.failure!;
   return (
     <div class="trouble" role="alert">
       <strong>{f.file ? `${f.file}: ` : ''}{explain(f)}</strong>
-      <p>{f.message}{f.status ? <span class="faint"> ({f.status}{f.code ? ` ${f.code}` : ''}{f.param && !f.file ? `, ${f.param}` : ''})</span> : null}</p>
+      <p hidden={!f.message}>{f.message}{f.status ? <span class="faint"> ({f.status}{f.code ? ` ${f.code}` : ''}{f.param && !f.file ? `, ${f.param}` : ''})</span> : null}</p>
       {turn.text && <p class="faint">{t('textKept')}</p>}
+      {onAgain && <button type="button" onClick={onAgain}><Icon name={turn.text ? 'forward' : 'again'} />{t(turn.text ? 'goOn' : 'tryAgain')}</button>}
     </div>
   );
 }

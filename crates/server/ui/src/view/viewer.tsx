@@ -3,7 +3,9 @@ import { signal } from '@preact/signals';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { modelInfo } from '../api/client';
 import { crop } from '../media/crop';
-import { megabytes, pending } from '../media/intake';
+import { megabytes } from '../media/intake';
+import { getBlob } from '../state/database';
+import { pending } from '../state/library';
 import { seen } from '../media/resize';
 import { params } from '../state/settings';
 import type { Attachment } from '../state/tree';
@@ -25,11 +27,14 @@ interface Shown {
 }
 type Part = [number, number, number, number];
 
+/** Bytes of a text that are shown. */
+const LONGEST = 100_000;
+
 const open = signal<Shown | undefined>(undefined);
 
-/** Clips and documents go on the stage above the chat, pictures into a dialog. */
+/** Clips and documents go on the stage above the chat, what has neither times nor pages into a dialog. */
 export function show(file: Attachment, more: Omit<Shown, 'file'> = {}): void {
-  if (file.kind === 'image') open.value = { file, ...more };
+  if (file.kind === 'image' || file.kind === 'file') open.value = { file, ...more };
   else stage.value = { file };
 }
 
@@ -41,26 +46,32 @@ function Open({ file, marks = [], indices, part: first }: Shown) {
   const url = useUrl(file);
   const [part, setPart] = useState<Part | undefined>(first);
   const [broken, setBroken] = useState(false);
+  const picture = file.kind === 'image' && !file.url && !broken;
   const close = () => { open.value = undefined; };
   const vision = modelInfo(params.value.model)?.vision ?? undefined;
   const size = file.width && file.height ? seen(file.width, file.height, params.value.detail, vision) : undefined;
   const ask = async () => {
-    const cut = part && (await crop(file, part));
-    if (cut) pending.value = [...pending.value, cut];
+    try {
+      const cut = part && (await crop(file, part));
+      if (cut) pending.value = [...pending.value, cut];
+    } catch {
+      return setBroken(true);
+    }
     close();
     setTimeout(() => document.getElementById('question')?.focus());
   };
   return (
     <Dialog wide title={file.name} onClose={close}>
-      {file.url ? <p>{t('remotePicture')} <a href={file.url} target="_blank" rel="noopener noreferrer">{file.url}</a></p>
-        : broken ? <p>{t('cannotShow')}</p>
+      {file.url ? <p>{t('remoteFile')} <a href={file.url} target="_blank" rel="noopener noreferrer">{file.url}</a></p>
+        : file.kind === 'file' ? <Text file={file} url={url} />
+        : broken ? <p>{t('cannotShow')} <a href={url} download={file.name}>{t('downloadFile')}</a></p>
         : url && <Cropper url={url} name={file.name} marks={marks} indices={indices} part={part} onPart={setPart} onBroken={() => setBroken(true)} />}
       <dl class="facts">
         {file.size > 0 && <div><dt>{t('fileSize')}</dt><dd>{megabytes(file.size)}</dd></div>}
         {file.width && <div><dt>{t('pixels')}</dt><dd>{file.width} × {file.height}</dd></div>}
         {size && <div><dt>{t('modelSees')}</dt><dd>{size.width} × {size.height} = {t('tokens', { n: String(size.tokens) })}</dd></div>}
       </dl>
-      {!file.url && !broken && (
+      {picture && (
         <fieldset class="crop">
           <legend>{t('part')}</legend>
           {(['left', 'top', 'right', 'bottom'] as const).map((side, i) => (
@@ -77,6 +88,23 @@ function Open({ file, marks = [], indices, part: first }: Shown) {
         </fieldset>
       )}
     </Dialog>
+  );
+}
+
+/** A document that is text, as the text it is: shown as a page it could run. */
+function Text({ file, url }: { file: Attachment; url?: string }) {
+  const [text, setText] = useState<string>();
+  useEffect(() => {
+    if (!/^(text\/|application\/json)/.test(file.type)) return;
+    let here = true;
+    void getBlob(file.id).then((blob) => blob?.slice(0, LONGEST).text()).then((s) => { if (here) setText(s); }, () => {});
+    return () => { here = false; };
+  }, [file.id]);
+  return (
+    <>
+      {text === undefined ? <p>{t('cannotLook')}</p> : <pre class="snippet" tabIndex={0}>{text}{file.size > LONGEST && '\n…'}</pre>}
+      {url && <p><a href={url} download={file.name}>{t('downloadFile')}</a></p>}
+    </>
   );
 }
 
