@@ -54,6 +54,7 @@ function script(text, body, state) {
   if (has('a megabyte')) return { text: 'Some *text* with `code` and [links](https://a.b/c).\n\n'.repeat(20_000), step: 20_000 };
   if (has('huge')) return { text: `${'# x *y* `z` [a](b) '.repeat(25_000)}`, step: 20_000 };
   if (has('deep')) return { text: `${'> '.repeat(5000)}deep ${'['.repeat(5000)}`, step: 1500 };
+  if (has('prefill')) return { text: 'late', first: 20_000 };
   if (has('slow')) return { text: Array.from({ length: 400 }, (_, i) => `word${i} `).join(''), pause: 40 };
   if (has('when')) return { text: 'It begins at 0:01 and the ball falls at <2.5 seconds>. Nothing at 12.30 euros.' };
   if (has('where in the document')) return { text: 'See page 2 for the total.' };
@@ -131,6 +132,8 @@ async function chat(body, response, state) {
   const wait = (ms) => new Promise((done) => setTimeout(done, ms));
   const seen = body.vlgate?.explain_media && { vlgate: { media: seenOf(body) } };
   chunk({ role: 'assistant', content: '' }, null, seen || {});
+  if (plan.first) await Promise.race([wait(plan.first), new Promise((done) => response.on('close', done))]);
+  if (gone) return;
   for (const word of words(plan.reasoning ?? '')) chunk({ reasoning_content: word });
   for (const [index, call] of (plan.calls ?? []).entries()) {
     chunk({ tool_calls: [{ index, id: call.id, type: 'function', function: { name: call.name, arguments: '' } }] });

@@ -27,6 +27,25 @@ test('a reload in the middle of an answer keeps question, files and text, and of
   await it.close();
 });
 
+test('stop before the first word tells the server, and one can ask again', async () => {
+  const it = await ui.open();
+  const { page } = it;
+  await it.ask('prefill');
+  await page.waitForSelector('.answer:has-text("Waiting for the model")');
+  await page.waitForFunction(() => document.querySelector('.composer .stop'));
+  // The request is with the server before it is taken back.
+  for (let i = 0; i < 50 && !it.mock.state.requests.length; i++) await new Promise((r) => setTimeout(r, 50));
+  await page.waitForTimeout(100);
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('text=Stopped.');
+  for (let i = 0; i < 50 && !it.mock.state.aborted; i++) await new Promise((r) => setTimeout(r, 50));
+  assert.equal(it.mock.state.aborted, 1);
+  await it.say('hello');
+  assert.match(await it.answer().innerText(), /Answer 1 to: hello/);
+  assert.deepEqual(it.mock.state.requests[1].messages.map((m) => m.role), ['user', 'assistant', 'user']);
+  await it.close();
+});
+
 test('a reload keeps the draft and the files for the next question', async () => {
   const it = await ui.open();
   await it.add(asFile('kept.png', picture(30, 20)));
