@@ -97,7 +97,7 @@ mod tests {
         let named = Named::new(10_000);
         let name = |n: usize| Name::new("", Medium::File, &n.to_string());
         let file = |bytes: usize| Kept::File(Arc::new(FileBytes { bytes: vec![7; bytes], name: None, mime: None }));
-        let frames = Kept::Frames { all: vec![Arc::new(vec![1; 3000]); 4], times: None };
+        let frames = Kept::Frames { all: (0..4).map(|_| Arc::new(vec![1; 3000])).collect(), times: None };
         named.keep(name(0), file(20_000));
         named.keep(name(1), frames);
         for n in 2..30 {
