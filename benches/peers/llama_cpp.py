@@ -24,13 +24,14 @@ def build(work):
     work.mkdir(parents=True, exist_ok=True)
     run = lambda *a, **k: subprocess.run([str(x) for x in a], check=True, **k)
     archive = work / f"llama_cpp_python-{VERSION}.tar.gz"
-    if not archive.exists():
-        run(sys.executable, "-m", "pip", "download", "--no-binary", ":all:", "--no-deps", "--no-build-isolation", "-d", work, f"llama-cpp-python=={VERSION}")
-    if not (work / archive.stem.removesuffix(".tar")).exists():
-        run("tar", "xzf", archive, "-C", work)
     if not (work / "v").exists():
         run(sys.executable, "-m", "venv", work / "v")
-        run(work / "v/bin/pip", "install", "-q", "cmake", "ninja")
+        # pip asks the sources for their version before it hands them out: scikit-build-core.
+        run(work / "v/bin/pip", "install", "-q", "cmake", "ninja", "scikit-build-core")
+    if not archive.exists():
+        run(work / "v/bin/pip", "download", "--no-binary", ":all:", "--no-deps", "--no-build-isolation", "-d", work, f"llama-cpp-python=={VERSION}")
+    if not (work / archive.stem.removesuffix(".tar")).exists():
+        run("tar", "xzf", archive, "-C", work)
     env = {**os.environ, "PATH": f"{work}/v/bin:{os.environ['PATH']}"}
     run("cmake", "-G", "Ninja", "-S", sources(work), "-B", work / "build", "-DCMAKE_BUILD_TYPE=Release", "-DGGML_NATIVE=ON", "-DLLAMA_CURL=OFF", env=env)
     run("ninja", "-C", work / "build", "llama-bench", "llama-server", env=env)

@@ -151,6 +151,7 @@ pub(crate) unsafe fn dispatch_float<K: Kernel>(level: Level, kernel: K) -> K::Ou
 /// As for [`dispatch`].
 #[inline]
 pub(crate) unsafe fn dispatch_pairs<K: Kernel>(level: Level, kernel: K) -> K::Out {
+    // SAFETY: the caller's, of the level and of the kernel.
     unsafe {
         match level {
             #[cfg(all(target_arch = "x86_64", not(miri)))]
