@@ -69,7 +69,7 @@ def main():
                 if not ok and shown < a.show:
                     shown += 1; print(f"  {k} {e[0].size}: {e[1]!r} -> {ans!r}, wanted {e[2]} {e[4] or ''}", flush=True)
         out[k] = good / a.count
-        print(f"{k:9} {good}/{a.count} = {100 * out[k]:.1f} %   ({time.time() - t0:.0f} s)", flush=True)
+        print(f"{k:9} {good}/{a.count} = {100 * out[k]:.1f} %{more}   ({time.time() - t0:.0f} s)", flush=True)
     if a.json:
         json.dump(dict(seed=a.seed, count=a.count, accuracy=out), open(a.json, "w"), indent=1)
 
