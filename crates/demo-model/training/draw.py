@@ -265,7 +265,8 @@ def paint(scene, rng):
             line = (0, 0, 0)
         elif outline == "dark":
             line = tuple(int(v * 0.6) for v in o["rgb"])
-        draw_shape(d, rng, o["name"], o["x"], o["y"], o["r"], o["rgb"], ss, o["turn"], line, max(1.0, min(o["r"] * 0.12, rng.uniform(1, 3))))
+        pen = np.random.default_rng(o["seed"]) if "seed" in o else rng      # the same in every frame of a clip
+        draw_shape(d, pen, o["name"], o["x"], o["y"], o["r"], o["rgb"], ss, o["turn"], line, max(1.0, min(o["r"] * 0.12, pen.uniform(1, 3))))
     if ss > 1:
         im = im.reduce(ss)
     for n in scene.numbers:
@@ -518,6 +519,65 @@ def example(kind, rng):
 
 
 KINDS = ["object", "count", "color", "relation", "number"]
+
+
+# ---- clips: shapes that come, go and move
+CLIP_SIZES = [(64, 64), (80, 80), (96, 64), (96, 96), (96, 128), (112, 112), (128, 96), (128, 128), (144, 144), (160, 90), (160, 112), (160, 120), (160, 160), (192, 144), (240, 240), (320, 180), (320, 240)]
+
+
+class Clip(Scene):
+    """`total` frames at `rate` a second; objects come at `since`, go at `until` and move by (`dx`, `dy`) in all, at even speed."""
+    def __init__(self, size, bg, total, rate, seed):
+        super().__init__(*size, bg)
+        self.total, self.rate, self.seed = total, rate, seed
+
+    def shown(self, i):
+        """What frame i shows, where."""
+        t, f = i / self.rate, i / self.total
+        return [dict(o, x=o["x"] + f * o["dx"], y=o["y"] + f * o["dy"]) for o in self.objects if o["since"] <= t < o["until"]]
+
+    def frame(self, i):
+        s = Scene(self.w, self.h, self.bg); s.objects = self.shown(i)
+        return paint(s, np.random.default_rng(self.seed))
+
+
+def make_clip(rng, sizes=CLIP_SIZES, seconds=(2.0, 8.0), rates=(5, 8, 10, 12, 15, 24, 25, 30)):
+    """1 to 4 objects, no two of the same colour and shape; at least one is not there from the start."""
+    while True:
+        rate, length = float(pick(rng, rates)), rng.uniform(*seconds)
+        c = Clip(pick(rng, sizes), background(rng), max(4, round(rate * length)), rate, int(rng.integers(1 << 30)))
+        side, length, paths = min(c.w, c.h), c.total / rate, []
+        for k in range(int(rng.choice([1, 2, 3, 4], p=[.25, .35, .25, .15]))):
+            color = good_color(rng, c.bg)
+            shape = pick(rng, [o["name"] for o in c.objects]) if k and rng.random() < 0.25 else pick(rng, SHAPES)      # a blue square beside the red one
+            if color[0] is None or any((o["name"], o["color"]) == (shape, color[0]) for o in c.objects):
+                continue
+            r, moves = radius(rng, side, 0.18, 0.5), rng.random() < 0.35
+            for _ in range(30):
+                a, b = (np.array([rng.uniform(r + 1, c.w - r - 1), rng.uniform(r + 1, c.h - r - 1)]) for _ in range(2))
+                path = a + np.linspace(0, 1, 13)[:, None] * (b - a if moves else 0)
+                if all((abs(path - p).max(1) > r + q + 2).all() for p, q in paths):
+                    break
+                r = max(r * 0.96, 0.09 * side)
+            else:
+                continue
+            since = 0.0 if c.objects and rng.random() < 0.35 else rng.uniform(0.03, 0.97) * length
+            until = since + rng.uniform(1.1, length) if rng.random() < 0.2 else math.inf
+            paths.append((path, r))
+            c.objects.append(dict(name=shape, color=color[0], rgb=color[1], x=a[0], y=a[1], dx=path[-1, 0] - a[0], dy=path[-1, 1] - a[1], r=r, turn=turn_of(rng, shape), seed=int(rng.integers(1 << 30)), since=since, until=until))
+        if c.objects:
+            return c
+
+
+def clip_example(rng):
+    """(clip, question, second in which the thing asked for appears)"""
+    c = make_clip(rng, seconds=(3.0, 8.0))
+    o = pick(rng, [o for o in c.objects if o["since"] > 0])
+    first = next((i for i in range(c.total) if o["since"] <= i / c.rate), None)
+    if first is None or first / c.rate > (c.total - 1) / c.rate - 0.6 or o["until"] - o["since"] < 1.1:     # sampled twice a second
+        return clip_example(rng)
+    q = pick(rng, ["When does the {} appear?", "At what second does the {} appear?", "When does the {} show up?", "When is the {} first visible?"])
+    return c, q.format(o["color"] + " " + o["name"]), first / c.rate
 
 
 def main():

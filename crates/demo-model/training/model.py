@@ -116,6 +116,17 @@ class Heads(nn.Module):
         return 0.5 * parts["patch"] + 0.5 * parts["token"] + parts["slot"] + parts["count"] + 2 * F.mse_loss(place, places(grid).expand_as(place)), parts
 
 
+class Clock(nn.Module):
+    """Which digits a token means (tens, ones, tenths of a second), told from the output of a layer. Thrown away after training."""
+    def __init__(self, out):
+        super().__init__()
+        self.digits = nn.ModuleList(nn.Linear(out, 30) for _ in range(2))
+
+    def loss(self, layer, x, time):
+        x = F.rms_norm(x.float(), (x.shape[-1],))
+        return F.cross_entropy(self.digits[layer](x).float().view(-1, 10), time.flatten(), reduction="sum") / max(1, time.numel())
+
+
 class Fast:
     def __init__(self, m):
         self.m, self.v, self.t = m, m.model.visual, m.model.language_model
@@ -151,17 +162,21 @@ class Fast:
                 deep.append(v.deepstack_merger_list[v.deepstack_visual_indexes.index(n)](x.reshape(B * N, D)).view(B, N // 4, -1))
         return x, v.merger(x.reshape(B * N, D)).view(B, N // 4, -1), deep
 
-    def text(self, ids, pos, br, merged, deep, pic, keep=None, look=None, tap=None):
-        """ids [R, L], pos [R, L, 3], br [R, L] branch (-1 pad), pic [R] which picture. Logits where keep.
-        `look`: for each layer None or what sees its attention. `tap` sees the second layer's output, and where each token lies in it."""
+    def pads(self, ids):
+        return (ids == self.m.config.image_token_id) | (ids == self.m.config.video_token_id)
+
+    def text(self, ids, pos, br, merged, deep, pic, keep=None, look=None, taps=()):
+        """ids [R, L], pos [R, L, 3], br [R, L] branch (-1 pad), pic [R, S] the pictures of each row's spans, or [R]. Logits where keep.
+        `look`: for each layer None or what sees its attention. `taps[n]` sees layer n's output, and where each token lies in it."""
         t, R, L = self.t, *ids.shape
         x = t.embed_tokens(ids)
-        img = ids == self.m.config.image_token_id
+        img, pic = self.pads(ids), pic.view(R, -1)
         if merged is not None:
             r, c = img.nonzero(as_tuple=True)
             n = merged.shape[1]
-            order = (img.cumsum(1) - 1)[r, c] % n
-            p = pic[r]
+            order = (img.cumsum(1) - 1)[r, c]
+            p = pic[r, order // n % pic.shape[1]]
+            order = order % n
             x = x.index_put((r, c), merged.float()[p, order])
             deep = [d.float()[p, order] for d in deep]
         flat = (br >= 0).flatten().nonzero()[:, 0]          # all but padding: what the matrices see
@@ -193,8 +208,8 @@ class Fast:
             x = x + l.mlp(rms(x, l.post_attention_layernorm))
             if merged is not None and n < len(deep):
                 x = x.index_add(0, at, deep[n].to(x.dtype))
-            if tap and n == 1:
-                tap(x, lies.view(R, L))
+            if n < len(taps) and taps[n]:
+                taps[n](x, lies.view(R, L))
         if keep is not None:
             keep = keep.flatten()[flat]
         if keep is not None:
@@ -203,32 +218,53 @@ class Fast:
 
 
 def check(folder_or_model, folder, n=3):
-    """Largest difference between this forward and transformers' own, on a few pictures."""
+    """Largest difference between this forward and transformers' own, on a few pictures and clips."""
     import numpy as np, draw as D
-    from PIL import Image
+    from tokenizers import Tokenizer
     from transformers import AutoProcessor
     from data import Maker, PATCH
     m = folder_or_model if not isinstance(folder_or_model, str) else Qwen3VLForConditionalGeneration.from_pretrained(folder, dtype=torch.float32)
     m.eval(); m.set_attn_implementation("eager") if hasattr(m, "set_attn_implementation") else None
     P = AutoProcessor.from_pretrained(folder)
+    own = Maker(Tokenizer.from_file(folder + "/tokenizer.json"), {"image_token_id": m.config.image_token_id, "video_token_id": m.config.video_token_id})
     worst = 0
     for i in range(n):
-        im = D.paint(D.make_pair(rng := D.stream(9, i)), rng)
-        inp = P.apply_chat_template([{"role": "user", "content": [{"type": "image", "image": im}, {"type": "text", "text": "What is this?"}]}], tokenize=True, add_generation_prompt=True, return_dict=True, return_tensors="pt")
-        g = tuple(inp["image_grid_thw"][0, 1:].tolist())
-        with torch.no_grad():
-            ref = m(**inp).logits
-            pos, _ = m.model.get_rope_index(inp["input_ids"], image_grid_thw=inp["image_grid_thw"], attention_mask=inp["attention_mask"], mm_token_type_ids=inp["mm_token_type_ids"])
-            px = inp["pixel_values"].view(-1, 3, 2, PATCH * PATCH)[:, :, 0].reshape(1, -1, 3 * PATCH * PATCH)
-            f = Fast(m); _, me, de = f.vision(px, g)
-            out = f.text(inp["input_ids"], pos.permute(1, 2, 0), torch.zeros_like(inp["input_ids"]), me, de, torch.zeros(1, dtype=torch.long))[None]
-            own = Maker(None, {"image_token_id": m.config.image_token_id})
-            ids = inp["input_ids"][0].tolist(); a = ids.index(m.config.image_token_id); b = a + ids.count(m.config.image_token_id)
-            own.cache = {"a": ids[:a], "b": ids[b:]}
-            mine = own.row([("a", 0, 0), (None, 0, 0), ("b", 0, 1)], g)
-            assert (mine[0] == np.array(ids)).all() and (mine[1] == pos[:, 0].T.numpy()).all(), "positions differ"
-        worst = max(worst, (ref - out).abs().max().item())
+        rng = D.stream(9, i)
+        for inp, key in ((prompt(P, D.paint(D.make_pair(rng), rng), "What is this?"), "image"), (prompt(P, D.make_clip(rng), "When?"), "video")):
+            t, *g = inp[key + "_grid_thw"][0].tolist()
+            with torch.no_grad():
+                m.model.rope_deltas = None
+                ref = m(**inp).logits
+                pos, _ = m.model.get_rope_index(inp["input_ids"], **{key + "_grid_thw": inp[key + "_grid_thw"]}, attention_mask=inp["attention_mask"], mm_token_type_ids=inp["mm_token_type_ids"])
+                px = inp["pixel_values" + "_videos" * (key == "video")].view(t, -1, 3, 2, PATCH * PATCH).mean(3).flatten(2)      # equal time slices
+                f = Fast(m); _, me, de = f.vision(px, tuple(g))
+                out = f.text(inp["input_ids"], pos.permute(1, 2, 0), torch.zeros_like(inp["input_ids"]), me, de, torch.arange(t)[None])[None]
+                ids = inp["input_ids"][0].tolist(); pad = own.IM if key == "image" else own.VI
+                pieces = []
+                for x in P.tokenizer.decode(ids).replace(P.tokenizer.decode([pad]) * (g[0] * g[1] // 4), "\0").split("\0"):
+                    pieces += [(x, 0, 0), (None, 0, 0)]
+                mine = own.row(pieces[:-1], g, pad)
+                assert (mine[0] == np.array(ids)).all() and (mine[1] == pos[:, 0].T.numpy()).all(), "tokens or positions differ"
+            worst = max(worst, (ref - out).abs().max().item())
     return worst
+
+
+def prompt(P, shown, question):
+    """What transformers' processor makes of a picture, or of a draw.Clip, and a question."""
+    import draw as D, numpy as np
+    clip = isinstance(shown, D.Clip)
+    part = {"type": "video", "video": "clip"} if clip else {"type": "image"}
+    text = P.apply_chat_template([{"role": "user", "content": [part, {"type": "text", "text": question}]}], tokenize=False, add_generation_prompt=True)
+    if not clip:
+        return P(text=[text], images=[shown], return_tensors="pt")
+    from transformers.video_utils import VideoMetadata
+    about = lambda: VideoMetadata(total_num_frames=shown.total, fps=shown.rate, duration=shown.total / shown.rate, width=shown.w, height=shown.h)
+    V, md = P.video_processor, about()
+    md.frames_indices = [int(i) for i in V.sample_frames(about(), fps=V.fps)]
+    frames = torch.stack([torch.from_numpy(np.array(shown.frame(i))).permute(2, 0, 1) for i in md.frames_indices])
+    inp = P(text=[text], videos=[frames], video_metadata=[md], do_sample_frames=False, return_tensors="pt", return_metadata=True)
+    inp.pop("video_metadata")
+    return inp
 
 
 if __name__ == "__main__":
@@ -237,4 +273,6 @@ if __name__ == "__main__":
     m = make_model(d)
     for p in ("visual", "language_model"):
         print(p, sum(x.numel() for x in getattr(m.model, p).parameters()) / 1e6)
+    w = m.model.visual.patch_embed.proj.weight
+    w.data = w.data.mean(2, keepdim=True).expand_as(w).clone()
     print("difference", check(m, d))

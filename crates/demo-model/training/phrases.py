@@ -24,6 +24,7 @@ SIDE = {"left": ["What is on the left?", "Which object is on the left?", "What s
         "above": ["What is at the top?", "Which object is at the top?", "What shape is on top?"], "below": ["What is at the bottom?", "Which object is at the bottom?", "What shape is at the bottom?"]}
 WHERE = ["Where is the {x}?", "Where is the {x} in the picture?", "Where in the image is the {x}?", "In which part of the picture is the {x}?", "Where do you see the {x}?", "What is the position of the {x}?", "Where's the {x}?", "Where can the {x} be found?", "Which part of the image is the {x} in?", "Locate the {x}.", "Where is the {x} located?", "Where is the {x} placed?"]
 NUMBER = ["What number is written here?", "Read the number.", "What does it say?", "What number is this?", "Which number is this?", "What number is in the picture?", "What number do you see?", "Which number is printed in the image?", "What number is shown?", "What is the number?", "Read the number in the image.", "What number is printed here?", "Tell me the number.", "What is written in the picture?", "What is written here?", "What does the image say?", "What does the text say?", "Read the text.", "Which digits are shown?", "What digits do you see?", "Read the digits.", "What's the number?", "Which number is written?", "What number does the picture show?", "Please read the number.", "Can you read the number?", "What is printed here?", "What does the picture say?", "Type the number you see.", "Read out what is written.", "What value is displayed?", "OCR"]
+WHEN = ["When does the {x} appear?"] * 3 + ["At what second does the {x} appear?", "At which second does the {x} appear?", "In which second does the {x} appear?", "When does the {x} show up?", "When does the {x} first appear?", "When is the {x} first visible?", "When can the {x} first be seen?", "When do you first see the {x}?", "When does the {x} come into view?", "At what time does the {x} appear?", "At what point does the {x} appear?", "When does a {x} appear?", "At what timestamp does the {x} appear?", "When in the video does the {x} appear?", "When does the {x} appear in the clip?", "When do we see the {x} for the first time?", "Tell me when the {x} appears.", "What is the second at which the {x} appears?", "After how many seconds does the {x} appear?"]
 SHORT = ["Answer in one word.", "One word.", "Reply with one word.", "Answer with a single word.", "Answer with one word only.", "in one word", "Use one word.", "Just one word please."]
 SHORTN = ["Answer with just the number.", "Just the number.", "Only the number please.", "Reply with a number only.", "Answer with a number.", "Answer with the number only.", "Give only the number.", "Answer with a single number.", "Reply with digits only.", "Answer with digits."]
 SUFFIX = ["Answer briefly.", "Please answer briefly.", "Be brief.", "Answer in one sentence.", "Answer in a short sentence.", "Thanks.", "please", "Keep it short.", "Answer with one sentence.", "Be concise."]
@@ -115,6 +116,21 @@ class Asker:
             return style(rng, pick(rng, OTHER))[0], OUT[0]
         f = pick(rng, ASKS)
         return style(rng, f.format(*[pick(rng, WORDS) for _ in range(3)]))[0], OUT[0]
+
+    def when(self, things, seen):
+        """(question, answer, thing or None) about when one of `things` appears; `seen` gives for each the stamp of its first frame pair."""
+        rng = self.rng
+        if rng.random() < 0.08:
+            o = dict(name=pick(rng, SHAPES), color=pick(rng, COLOR_NAMES))
+            if any(o["name"] == x["name"] and o["color"] == x["color"] for x in things):
+                return None
+            name, stamp = o["color"] + " " + o["name"], None
+        else:
+            i = int(rng.integers(len(things))); o, stamp = things[i], seen[i]
+            name = o["name"] if len([x for x in things if x["name"] == o["name"]]) == 1 and rng.random() < 0.15 else o["color"] + " " + o["name"]
+        q, _ = self.ask(WHEN, x=self.name(name))
+        name = self.noun(o, q) if " " in name else name
+        return q, f"The {name} appears at {stamp}." if stamp else f"The {name} never appears.", o if stamp else None
 
     def one(self, s, kind):
         """One (question, answer) of a kind about scene s; None when the scene has none."""

@@ -2,7 +2,7 @@
 import json, os, shutil, sys
 from tokenizers import Tokenizer, models, pre_tokenizers, decoders, normalizers, trainers, Regex, AddedToken
 import draw as D
-from data import Maker, scene, ASK, MIN_AREA, MAX_AREA, PATCH
+from data import Maker, scene, ASK, MIN_AREA, MAX_AREA, MAX_CLIP, PATCH
 from phrases import *
 SPLIT = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 SPECIAL = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|object_ref_start|>", "<|object_ref_end|>", "<|box_start|>", "<|box_end|>", "<|quad_start|>", "<|quad_end|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"]
@@ -50,7 +50,7 @@ def main(out):
     w("generation_config.json", dict(bos_token_id=i("<|endoftext|>"), pad_token_id=i("<|endoftext|>"), eos_token_id=[i("<|im_end|>"), i("<|endoftext|>")], do_sample=False))
     pre = dict(size=dict(longest_edge=MAX_AREA, shortest_edge=MIN_AREA), patch_size=PATCH, temporal_patch_size=2, merge_size=2, image_mean=[.5] * 3, image_std=[.5] * 3, processor_class="Qwen3VLProcessor", image_processor_type="Qwen2VLImageProcessorFast", do_resize=True, do_rescale=True, do_normalize=True, do_convert_rgb=True, rescale_factor=1 / 255, resample=3)
     w("preprocessor_config.json", pre)
-    v = dict(pre); v.pop("image_processor_type"); v.update(size=dict(longest_edge=MAX_AREA * 32, shortest_edge=4096), video_processor_type="Qwen3VLVideoProcessor", fps=2, min_frames=4, max_frames=768)
+    v = dict(pre); v.pop("image_processor_type"); v.update(size=dict(longest_edge=MAX_CLIP, shortest_edge=4096), video_processor_type="Qwen3VLVideoProcessor", fps=2, min_frames=4, max_frames=768)
     w("video_preprocessor_config.json", v)
     w("config.json", dict(architectures=["Qwen3VLForConditionalGeneration"], model_type="qwen3_vl", image_token_id=i("<|image_pad|>"), video_token_id=i("<|video_pad|>"), vision_start_token_id=i("<|vision_start|>"), vision_end_token_id=i("<|vision_end|>"), tie_word_embeddings=True, dtype="bfloat16", torch_dtype="bfloat16",
         text_config=dict(attention_bias=False, attention_dropout=0.0, bos_token_id=i("<|endoftext|>"), eos_token_id=i("<|im_end|>"), dtype="bfloat16", head_dim=32, hidden_act="silu", hidden_size=192, initializer_range=0.02, intermediate_size=512, max_position_embeddings=8192, model_type="qwen3_vl_text", num_attention_heads=6, num_hidden_layers=4, num_key_value_heads=2, rms_norm_eps=1e-6, rope_scaling=dict(mrope_interleaved=True, mrope_section=[6, 5, 5], rope_type="default"), rope_theta=10000.0, tie_word_embeddings=True, use_cache=True, vocab_size=rows),

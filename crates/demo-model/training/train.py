@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
-"""Trains the demo model in three phases: `vision` (dense labels), `text` (questions about facts instead of pictures), and
-`joint`, which starts from both. `python train.py PHASE --seed 1 --minutes 40`; again with --resume to go on. See README.md."""
+"""Trains the demo model in four phases: `vision` (dense labels), `text` (questions about facts instead of pictures), `joint`, which
+starts from both, and `clips`, which goes on from exported weights with the vision tower as it is. `python train.py PHASE --seed 1 --minutes 40`; again with --resume to go on. See README.md."""
 import argparse, json, multiprocessing as mp, os, sys, time
 import torch, torch.nn.functional as F
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 import draw as D
-from data import producer, MIX, FIRST
-from model import make_model, facts, places, Fast, Heads
+from data import producer, MIX, FIRST, CLIPS
+from model import make_model, facts, places, Fast, Heads, Clock
 HERE = os.path.dirname(os.path.abspath(__file__))
+
+
+PHASES = ["vision", "text", "joint", "clips"]
 
 
 def tensors(b):
@@ -53,6 +57,7 @@ class Words:
         keys = set(D.SHAPES + [s + "s" for s in D.SHAPES] + D.COLOR_NAMES + "grey left right above below top bottom center centre yes no".split() + list("0123456789"))
         self.weight, self.shape, self.color = torch.full((rows,), 0.3), torch.zeros(rows, dtype=torch.long), torch.zeros(rows, dtype=torch.long)
         self.side, self.verb = torch.zeros(rows, dtype=torch.bool), torch.zeros(rows, dtype=torch.bool)
+        self.digits = torch.tensor([tok.token_to_id(x) for x in "0123456789"])
         for t, i in tok.get_vocab().items():
             w = t.lstrip("Ġ").lower()
             if w in keys or "<|im_end|>" == t:
@@ -82,6 +87,8 @@ def look_at_things(b, img, words, hue, heads, grid):
     def told(x, lies):
         hues, place = heads.word(F.rms_norm(x[lies[r1, c1]].float(), (x.shape[-1],))).float().split([11, 18], -1)
         return (F.cross_entropy(hues, true, reduction="sum") + 2 * (place - places(grid)[spot // 4]).square().sum()) / max(1, len(r1))
+    if heads is None:
+        told = None
     return lambda a: -((a[r, :2, c] * want[:, None]).sum(-1).float() + 1e-3).log().sum() / max(1, 2 * len(r)), told
 
 
@@ -101,19 +108,51 @@ def look_at_names(b, keep, nxt, words, hue):
     return lambda a: -((a[r, 0, c, last].float() + 1e-3).log().sum() + (a[r, 1, c, other].float() + 1e-3).log().sum()) / max(1, 2 * len(r))
 
 
-def answer_loss(model, fast, b, merged, deep, words, heads, grid):
-    """Loss of the answers, share of right key tokens, and what is missing from where two heads of two layers should look."""
-    ids, br = b["ids"], b["br"]
+def look_at_clips(b, clock):
+    """The first layer's last three heads, at a picture of a clip, should look at the digits of its stamp; the second layer's first four, at
+    a shape's name, at the first picture of what it names; the third layer's first two, before a digit, at the name. Outputs should tell the time."""
+    r0, c0 = (b["stamp"][..., 0] >= 0).nonzero(as_tuple=True)
+    r1, c1 = (b["first"] >= 0).nonzero(as_tuple=True)
+    r2, c2 = (b["named"] >= 0).nonzero(as_tuple=True)
+    miss = lambda a: -(a.float() + 1e-3).log().sum() / max(1, a.numel())
+    look = [lambda a: miss(torch.stack([a[r0, 3 + k, c0, b["stamp"][r0, c0, k]] for k in range(3)])),
+            lambda a: miss(a[r1, :4, c1, b["first"][r1, c1]]), lambda a: miss(a[r2, :2, c2, b["named"][r2, c2]])]
+    taps = [lambda x, lies: clock.loss(0, x[lies[r0, c0]], b["time"][r0, c0]), lambda x, lies: clock.loss(1, x[lies[r1, c1]], b["time"][r1, c1])]
+    return look, taps
+
+
+def stay(fast, before, args):
+    """What each layer says of pictures should stay what it was before clips: taps that measure how far it has gone, and the answers then."""
+    old = []
+    with torch.no_grad():
+        answers = before.text(*args, taps=[lambda x, lies: old.append(x)] * len(fast.t.layers))
+    return [lambda x, lies, o=o: (x - o).square().mean() / o.square().mean() for o in old], answers.float()
+
+
+def answer_loss(fast, b, merged, deep, words, heads, grid, before=None):
+    """Loss of the answers, share of right key tokens, and by name what is missing from where heads should look. `heads`: a Clock for
+    clips. `before`: the model as it was, to stay like on pictures."""
+    ids, br, seen = b["ids"], b["br"], {}
     nxt = torch.zeros_like(ids); nxt[:, :-1] = ids[:, 1:]
     keep = torch.zeros_like(ids, dtype=torch.bool); keep[:, :-1] = (b["learn"][:, 1:] == 1) & (br[:, 1:] == br[:, :-1])
-    hue = torch.zeros_like(ids); hue[:, 1:] = words.color[ids[:, :-1]]
-    (things, told), names = look_at_things(b, ids == model.config.image_token_id, words, hue, heads, grid), look_at_names(b, keep, nxt, words, hue)
-    seen = []
-    look = [None, lambda a: seen.append(things(a)), lambda a: seen.append(names(a)), None]
-    logits = fast.text(ids, b["pos"], br, merged, deep, b["pic"].clamp(min=0), keep, look, lambda x, lies: seen.append(told(x, lies))).float()
+    if "stamp" in b:
+        (look, taps), names = look_at_clips(b, heads), ("stamps", "firsts", "named")
+    else:
+        hue = torch.zeros_like(ids); hue[:, 1:] = words.color[ids[:, :-1]]
+        things, told = look_at_things(b, fast.pads(ids), words, hue, heads, grid)
+        look, taps, names = (None, things, look_at_names(b, keep, nxt, words, hue)), (None, told), (None, "things", "names")
+    args = ids, b["pos"], br, merged, deep, b["pic"].clamp(min=0), keep
+    if before and "stamp" not in b:
+        taps, answers = stay(fast, before, args)
+    note = lambda name, f: f and (lambda *x: seen.update({name: f(*x)}))
+    logits = fast.text(*args, [note(n, f) for n, f in zip((*names, None), (*look, None))],
+                       [note(f"{'like' if before and 'stamp' not in b else 'told'}{n}", f) for n, f in enumerate(taps)]).float()
+    if before and "stamp" not in b:
+        seen["answers"] = F.kl_div(logits.log_softmax(-1), answers.log_softmax(-1), reduction="batchmean", log_target=True)
     tgt = nxt[keep]; w = words.weight[tgt]
     ce = (F.cross_entropy(logits, tgt, reduction="none") * w).sum() / w.sum()
-    return ce, (logits.argmax(-1) == tgt)[w > 1].float().mean(), seen
+    at = torch.isin(tgt, words.digits) if "stamp" in b else w > 1
+    return ce, (logits.argmax(-1) == tgt)[at].float().mean(), seen
 
 
 @torch.no_grad()
@@ -141,7 +180,7 @@ def export(model, shadow, out):
     for n, p in model.named_parameters():
         if n.startswith("lm_head"):
             continue
-        w = shadow[n].detach().clone()
+        w = shadow.get(n, p).detach().clone()
         if n.endswith("patch_embed.proj.weight"):
             w = w.sum(2, keepdim=True).expand_as(w) / 2     # a picture is two equal frames
         sd[n] = w.to(torch.bfloat16).contiguous()
@@ -151,7 +190,7 @@ def export(model, shadow, out):
 
 def main():
     p = argparse.ArgumentParser(description=__doc__)
-    p.add_argument("phase", choices=["vision", "text", "joint"])
+    p.add_argument("phase", choices=PHASES)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--minutes", type=float, default=40, help="wall-clock length; the learning rate follows it")
     p.add_argument("--end", help="HH:MM (clock) at which training ends, instead of --minutes")
@@ -160,6 +199,7 @@ def main():
     p.add_argument("--flat", type=float, default=0.0, help="part of the time before the learning rate falls")
     p.add_argument("--batch", type=int, default=16, help="pictures a step and process")
     p.add_argument("--model", default=os.path.join(HERE, "../model"))
+    p.add_argument("--out", help="where the weights go, if not to --model")
     p.add_argument("--work", default="/tmp/vlgate-train")
     p.add_argument("--journal")
     p.add_argument("--mix", default="{}", help='JSON, e.g. {"number": 0.4}')
@@ -174,13 +214,17 @@ def main():
     log = open(os.devnull, "w") if rank else open(a.journal, "a") if a.journal else sys.stdout
     def say(*x):
         print(time.strftime("%H:%M:%S"), *x, file=log, flush=True)
-    see, talk = a.phase != "text", a.phase != "vision"
+    see, talk, clips = a.phase != "text", a.phase != "vision", a.phase == "clips"
     cfg = json.load(open(a.model + "/config.json"))
     out = cfg["text_config"]["hidden_size"]
-    model = make_model(a.model); fast = Fast(model); heads = Heads(cfg["vision_config"]["hidden_size"], out); oracle = torch.nn.Linear(146, out)
-    named = [(n, p) for n, p in model.named_parameters() if (see if "visual" in n else talk) and ("deepstack" not in n or talk)]
+    model = make_model(a.model); fast = Fast(model); heads = Clock(out) if clips else Heads(cfg["vision_config"]["hidden_size"], out); oracle = torch.nn.Linear(146, out)
+    named = [(n, p) for n, p in model.named_parameters() if (see and not clips if "visual" in n else talk) and ("deepstack" not in n or talk)]
     params = [p for _, p in named] + list(heads.parameters() if see else [*oracle.parameters(), *heads.word.parameters()])
     inner = [p for n, p in named if p.ndim == 2 and "embed" not in n and "lm_head" not in n and "merger" not in n]
+    model.requires_grad_(False)
+    for _, p in named:
+        p.requires_grad_(True)
+    before = None
     ids_ = {id(p) for p in inner}
     muon = Muon(inner)
     opt = torch.optim.AdamW([dict(params=[p for p in params if p.ndim >= 2 and id(p) not in ids_], weight_decay=0.03), dict(params=[p for p in params if p.ndim < 2], weight_decay=0.0)],
@@ -192,6 +236,8 @@ def main():
         model.load_state_dict(c["model"]); heads.load_state_dict(c["heads"]); oracle.load_state_dict(c["oracle"])
         opt.load_state_dict(c["opt"]); muon.buf = c["muon"]; base, step, seen, start = c["done"], c["step"], c["seen"], c["start"]
         say("resumed", step, "steps", seen, "pictures", round(base / 60, 1), "minutes")
+    elif clips:
+        model.load_state_dict({n: w.float() for n, w in load_file(a.model + "/model.safetensors").items()}, strict=False); model.tie_weights()
     elif a.phase == "joint":
         v, t = (torch.load(at(x), weights_only=False) for x in ("vision", "text"))
         model.load_state_dict({n: (v if "visual" in n else t)["model"][n] for n in model.state_dict()})
@@ -201,9 +247,9 @@ def main():
         t = time.localtime(); h, mi = map(int, a.end.split(":"))
         a.minutes = (base + ((h * 60 + mi) * 60 - (t.tm_hour * 3600 + t.tm_min * 60 + t.tm_sec)) % 86400) / 60
     total = a.minutes * 60
-    mix = dict(dict(MIX, soup=0) if not see else MIX if talk else FIRST, **json.loads(a.mix))
+    mix = dict(CLIPS if clips else dict(MIX, soup=0) if not see else MIX if talk else FIRST, **json.loads(a.mix))
     queue = mp.Queue(12)
-    worker = mp.Process(target=producer, args=(queue, a.model + "/tokenizer.json", cfg, a.seed + 1000 * ["vision", "text", "joint"].index(a.phase), rank, start, a.batch, mix, see, talk), daemon=True)
+    worker = mp.Process(target=producer, args=(queue, a.model + "/tokenizer.json", cfg, a.seed + 1000 * PHASES.index(a.phase), rank, start, a.batch, mix, see, talk), daemon=True)
     worker.start()
     def get():
         nonlocal start
@@ -214,6 +260,9 @@ def main():
         if ranks > 1:
             for p in params:
                 torch.distributed.broadcast(p.data, 0)
+    if clips:
+        old = make_model(a.model); old.load_state_dict({n: w.float() for n, w in load_file(a.model + "/model.safetensors").items()}, strict=False); old.tie_weights()
+        before = Fast(old.requires_grad_(False))
     words = Words(Tokenizer.from_file(a.model + "/tokenizer.json"), cfg["text_config"]["vocab_size"])
     shadow = c["shadow"] if c else {n: p.detach().clone() for n, p in named}
     say(f"{a.phase}: {sum(p.numel() for p in params)/1e6:.2f} M parameters, seed {a.seed}, {a.minutes:.1f} minutes, lr {a.lr}, batch {a.batch} x {ranks}, mix {mix}")
@@ -229,7 +278,10 @@ def main():
             g["lr"] = lr
         loss = 0
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            if see:
+            if clips:
+                with torch.no_grad():
+                    _, merged, deep = fast.vision(b["px"], grid)
+            elif see:
                 h, merged, deep = fast.vision(b["px"], grid, talk)
                 dense, parts = heads.loss(h, merged, b, grid)
                 loss = dense * (1 - 0.8 * f if talk else 1.0)
@@ -239,11 +291,12 @@ def main():
                 x = facts(b, grid)
                 merged, deep = oracle(x + 0.15 * torch.randn_like(x)), []
             if talk and b["ids"].shape[1]:
-                ce, good, look = answer_loss(model, fast, b, merged, deep, words, heads, grid)
-                add("answer", ce); add("key", good)
-                for k, v in zip(("things", "told", "names"), look):
+                clip = "stamp" in b
+                ce, good, look = answer_loss(fast, b, merged, deep, words, heads if clip or not clips else None, grid, before)
+                add("clip" if clip else "answer", ce); add("digit" if clip else "key", good)
+                for k, v in look.items():
                     add(k, v)
-                loss = loss + 2 * ce + 0.5 * sum(look)
+                loss = loss + 2 * ce + 0.5 * sum(look.values())
         opt.zero_grad(set_to_none=True)
         loss.backward()
         for p in params:
@@ -260,7 +313,7 @@ def main():
         if torch.isfinite(gn):
             opt.step(); muon.step(lr * 2.5)
         add("grad", gn)
-        step += 1; seen += len(b["counts"]) * ranks; since += 1; done = clock
+        step += 1; seen += len(b["pic"] if "stamp" in b else b["counts"]) * ranks; since += 1; done = clock
         if step % 4 == 0:
             torch._foreach_lerp_([shadow[n] for n, _ in named], [p.data for _, p in named], 1 - min(0.98, (1 + step) / (20 + step)) ** 4)
         now = time.time()
@@ -270,8 +323,8 @@ def main():
         if rank == 0 and (now - saved > 120 or done >= total):
             torch.save(dict(model=model.state_dict(), heads=heads.state_dict(), oracle=oracle.state_dict(), opt=opt.state_dict(), muon=muon.buf, shadow=shadow, done=done, step=step, seen=seen, start=start), at(a.phase) + ".new")
             os.replace(at(a.phase) + ".new", at(a.phase)); saved = now
-            if a.phase == "joint":
-                export(model, shadow, a.model)
+            if talk and see:
+                export(model, shadow, a.out or a.model)
     say("finished", step, "steps", seen, "pictures", round(done / 60, 1), "minutes")
     worker.terminate()
 
