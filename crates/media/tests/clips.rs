@@ -27,7 +27,7 @@ fn resolver() -> Resolver {
 }
 
 async fn take(bytes: &[u8], wish: &Sampling) -> Result<Resolved<Clip>, MediaError> {
-    resolver().video(&data(bytes), &VisionSpec::QWEN3_VL, wish).await
+    resolver().video(&data(bytes), None, &VisionSpec::QWEN3_VL, wish).await
 }
 
 fn wish(row: &Value) -> Sampling {
@@ -133,21 +133,21 @@ async fn frames_that_come_as_pictures_are_taken_as_they_are() {
     let urls = [png([1; 3], 64, 64), png([90; 3], 64, 64), png([200; 3], 64, 64)];
     let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
     let (resolver, spec) = (resolver(), VisionSpec::QWEN3_VL);
-    let at_two = resolver.frames(&urls, None, &spec, &Sampling::default()).await.unwrap();
+    let at_two = resolver.frames(&urls, None, None, &spec, &Sampling::default()).await.unwrap();
     assert_eq!(at_two.what.stamps, [0.25, 1.0]);
     assert_eq!(at_two.what.frames.iter().map(|f| f.rgb[0]).collect::<Vec<_>>(), [1, 90, 200, 200]);
     let slow = Sampling { fps: Some(0.5), ..Sampling::default() };
-    assert_eq!(resolver.frames(&urls, None, &spec, &slow).await.unwrap().what.stamps, [1.0, 4.0]);
-    let timed = resolver.frames(&urls, Some(&[3.0, 4.0, 9.5]), &spec, &slow).await.unwrap();
+    assert_eq!(resolver.frames(&urls, None, None, &spec, &slow).await.unwrap().what.stamps, [1.0, 4.0]);
+    let timed = resolver.frames(&urls, Some(&[3.0, 4.0, 9.5]), None, &spec, &slow).await.unwrap();
     assert_eq!((timed.what.stamps.as_slice(), timed.seen.format), (&[3.5, 9.5][..], "frames"));
 
     let other = png([5; 3], 32, 64);
-    let (frame, error) = resolver.frames(&[urls[0], &other], None, &spec, &slow).await.unwrap_err();
+    let (frame, error) = resolver.frames(&[urls[0], &other], None, None, &spec, &slow).await.unwrap_err();
     assert_eq!((frame, error.code().as_str()), (1, "invalid_video"), "{error}");
-    let (frame, error) = resolver.frames(&[urls[0], "data:,x"], None, &spec, &slow).await.unwrap_err();
+    let (frame, error) = resolver.frames(&[urls[0], "data:,x"], None, None, &spec, &slow).await.unwrap_err();
     assert_eq!((frame, error.code().as_str()), (1, "invalid_image_format"), "{error}");
     let many = vec![urls[0]; 769];
-    let (frame, error) = resolver.frames(&many, None, &spec, &slow).await.unwrap_err();
+    let (frame, error) = resolver.frames(&many, None, None, &spec, &slow).await.unwrap_err();
     assert_eq!((frame, error), (768, MediaError::TooManyFrames(768).of(Medium::Video)));
 }
 
@@ -162,7 +162,7 @@ async fn frames_in_one_url() {
         STANDARD.encode(out.into_inner())
     };
     let url = format!("data:video/jpeg;base64,{},{}", jpeg(10), jpeg(200));
-    let got = resolver().video(&url, &VisionSpec::QWEN3_VL, &Sampling::default()).await.unwrap();
+    let got = resolver().video(&url, None, &VisionSpec::QWEN3_VL, &Sampling::default()).await.unwrap();
     assert_eq!(got.what.stamps, [0.25]);
     assert_eq!(got.what.frames.len(), 2);
 }
@@ -207,7 +207,10 @@ async fn limits_are_settings() {
     let bytes = file("h264.mp4").unwrap();
     let with = |config: MediaConfig| async {
         let resolver = Resolver::new(config).unwrap();
-        resolver.video(&data(&bytes), &VisionSpec::QWEN3_VL, &Sampling::default()).await.map(|r| r.what.frames.len())
+        resolver
+            .video(&data(&bytes), None, &VisionSpec::QWEN3_VL, &Sampling::default())
+            .await
+            .map(|r| r.what.frames.len())
     };
     let d = MediaConfig::default;
     assert_eq!(with(d()).await, Ok(10));
@@ -244,7 +247,7 @@ async fn a_named_clip_need_not_be_sent_again() {
     let error = resolver.known_video(name("key"), &spec, &wish).await.unwrap_err();
     assert_eq!((error.status(), error.code()), (400, "unknown_uuid".to_owned()));
     let url = data(&fs::read(folder().join("short.mp4")).unwrap());
-    let sent = resolver.named_video(name("key"), &url, &spec, &wish).await.unwrap();
+    let sent = resolver.video(&url, Some(name("key")), &spec, &wish).await.unwrap();
     assert_eq!(resolver.known_video(name("key"), &spec, &wish).await.unwrap().what, sent.what);
     // Sampled otherwise too, and not for others.
     let fewer = Sampling { num_frames: Some(2), ..Sampling::default() };
@@ -254,12 +257,12 @@ async fn a_named_clip_need_not_be_sent_again() {
     let picture = data(&fs::read(folder().join("short.mp4.png")).unwrap());
     let (urls, times) = (vec![picture.as_str(); 4], [0.0, 1.0, 3.0, 7.0]);
     let named = Name::new("key", Medium::Video, "frames");
-    let sent = resolver.named_frames(named, &urls, Some(&times), &spec, &wish).await.unwrap();
+    let sent = resolver.frames(&urls, Some(&times), Some(named), &spec, &wish).await.unwrap();
     assert_eq!(resolver.known_video(named, &spec, &wish).await.unwrap().what, sent.what);
     // What is larger than all that is kept is answered, and not kept.
     let small = Resolver::new(MediaConfig { named_bytes: 1000, ..MediaConfig::default() }).unwrap();
-    assert!(small.named_video(named, &url, &spec, &wish).await.is_ok());
-    assert!(small.named_frames(name("key"), &urls, None, &spec, &wish).await.is_ok());
+    assert!(small.video(&url, Some(named), &spec, &wish).await.is_ok());
+    assert!(small.frames(&urls, None, Some(name("key")), &spec, &wish).await.is_ok());
     for name in [named, name("key")] {
         assert_eq!(small.known_video(name, &spec, &wish).await.unwrap_err().code(), "unknown_uuid");
     }

@@ -36,7 +36,7 @@ async fn a_client_that_leaves_takes_ffmpeg_with_it() {
     let url = format!("data:image/gif;base64,{}", STANDARD.encode(gif));
     let resolver = Resolver::new(MediaConfig::default()).unwrap();
     let wish = Sampling { fps: Some(50.0), ..Sampling::default() };
-    let work = resolver.video(&url, &VisionSpec::QWEN3_VL, &wish);
+    let work = resolver.video(&url, None, &VisionSpec::QWEN3_VL, &wish);
     let began = Instant::now();
     tokio::select! {
         got = work => panic!("too fast to be left: {:?} {:?}", began.elapsed(), got.map(|_| ())),

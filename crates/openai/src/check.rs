@@ -2,7 +2,7 @@
 
 use indexmap::IndexMap;
 
-use crate::ApiError;
+use crate::{ApiError, chat::ChatRequest, completions::CompletionRequest, responses::ResponseRequest};
 
 /// Nothing, or what is wrong.
 pub type Checked = Result<(), ApiError>;
@@ -87,6 +87,29 @@ impl SamplingFields {
         whole("top_k", self.top_k, -1, i64::from(u32::MAX))
     }
 }
+
+/// Requests gather these fields, which have the same names in each.
+macro_rules! sampled {
+    ($($request:ty),*) => {$(
+        impl $request {
+            /// What it says of sampling.
+            #[must_use]
+            pub const fn sampling(&self) -> SamplingFields {
+                SamplingFields {
+                    temperature: self.temperature,
+                    top_p: self.top_p,
+                    min_p: self.min_p,
+                    frequency_penalty: self.frequency_penalty,
+                    presence_penalty: self.presence_penalty,
+                    repetition_penalty: self.repetition_penalty,
+                    top_k: self.top_k,
+                }
+            }
+        }
+    )*};
+}
+
+sampled!(ChatRequest, CompletionRequest, ResponseRequest);
 
 /// A client's text, short enough to repeat.
 pub fn clip(text: &str) -> String {

@@ -158,8 +158,7 @@ async fn one(state: &State, owner: &Owner, card: &ModelCard, item: Item<'_>) -> 
         }
         Wish::Video { url, uuid, sampling } => {
             let got = match (url, named(Medium::Video, uuid)) {
-                (Some(url), None) => resolver.video(url, &spec, &sampling).await,
-                (Some(url), Some(name)) => resolver.named_video(name, url, &spec, &sampling).await,
+                (Some(url), name) => resolver.video(url, name, &spec, &sampling).await,
                 (None, Some(name)) => resolver.known_video(name, &spec, &sampling).await,
                 (None, None) => Err(MediaError::UnknownName),
             };
@@ -167,10 +166,7 @@ async fn one(state: &State, owner: &Owner, card: &ModelCard, item: Item<'_>) -> 
             (vec![Part::Video(Arc::new(got.what))], got.seen)
         }
         Wish::Frames { urls, times, uuid, sampling } => {
-            let got = match named(Medium::Video, uuid) {
-                Some(name) => resolver.named_frames(name, &urls, times, &spec, &sampling).await,
-                None => resolver.frames(&urls, times, &spec, &sampling).await,
-            };
+            let got = resolver.frames(&urls, times, named(Medium::Video, uuid), &spec, &sampling).await;
             let got = got.map_err(|(frame, e)| reply::media(&e, format!("{path}[{frame}]")))?;
             (vec![Part::Video(Arc::new(got.what))], got.seen)
         }

@@ -1,6 +1,6 @@
 //! The vision tower (transformers' `Qwen3VLVisionModel`), one block at a time so that a large picture never holds up a step.
 
-use vlgate_kernels::{Activations, Epilogue, Kind, KvKind, Level, Pool, Weight, ops, vision_attention};
+use vlgate_kernels::{Activations, Epilogue, Kind, KvKind, Pool, Weight, ops, vision_attention};
 use vlgate_media::VisionSpec;
 
 use super::{
@@ -234,14 +234,6 @@ impl Linear {
     fn kind(&self) -> Kind {
         self.weight.kind()
     }
-
-    /// How the keys and values of a block with such weights are held: exact weights get exact attention.
-    fn attention_kind(&self, level: Level) -> KvKind {
-        match self.kind() {
-            Kind::F32 | Kind::Bf16 => KvKind::F32,
-            Kind::Q8 | Kind::Q4 => KvKind::beside_quantised(level),
-        }
-    }
 }
 
 impl Block {
@@ -275,20 +267,10 @@ impl Block {
         ops::rope_half(pool, &mut r.q, c.heads, dim, &e.cos, &e.sin);
         ops::rope_half(pool, &mut r.k, c.heads, dim, &e.cos, &e.sin);
         let (scale, whole) = ((dim as f32).powf(-0.5), 0..rows);
+        let kind = KvKind::beside(self.proj.kind(), pool.level());
         let segments = std::slice::from_ref(&whole);
-        vision_attention(
-            pool,
-            self.proj.attention_kind(pool.level()),
-            &r.q,
-            &r.k,
-            &r.v,
-            segments,
-            c.heads,
-            dim,
-            scale,
-            &mut r.normed,
-        )
-        .map_err(|error| format!("the vision tower's attention: {error}"))?;
+        vision_attention(pool, kind, &r.q, &r.k, &r.v, segments, c.heads, dim, scale, &mut r.normed)
+            .map_err(|error| format!("the vision tower's attention: {error}"))?;
         r.acts.set(pool, self.proj.kind(), &r.normed, rows, c.hidden);
         self.proj.forward(pool, &r.acts, rows, &mut e.hidden, true);
         Ok(())

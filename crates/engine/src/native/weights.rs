@@ -28,14 +28,11 @@ pub enum Precision {
 }
 
 impl Precision {
-    /// How keys and values are held beside such weights where nobody says: what was computed beside exact ones; beside
-    /// quantised ones bf16, the precision the model was trained in, where it is the fastest.
+    /// How keys and values are held beside such weights where nobody says.
     #[must_use]
     pub fn kv_kind(self, level: Level) -> KvKind {
-        match self {
-            Self::Stored | Self::F32 | Self::Bf16 => KvKind::F32,
-            Self::Q8 | Self::Q4 => KvKind::beside_quantised(level),
-        }
+        // How the checkpoint holds them decides between exact kinds only.
+        KvKind::beside(Kinds::new(self, Number::F32).text, level)
     }
 }
 

@@ -9,7 +9,7 @@
 #![allow(clippy::indexing_slicing)]
 
 use crate::pool::SendPtr;
-use crate::{Buffer, Error, Level, Pool};
+use crate::{Buffer, Error, Kind, Level, Pool};
 use half::f16;
 
 /// How keys and values are stored.
@@ -27,9 +27,13 @@ pub enum KvKind {
 }
 
 impl KvKind {
-    /// What suits 8-bit and 4-bit weights: bf16 where its dot products are one instruction, far closer than the weights are.
-    pub fn beside_quantised(level: Level) -> Self {
-        if level.has_bf16_dots() { KvKind::Bf16 } else { KvKind::F32 }
+    /// What suits such weights: what was computed beside exact ones; beside quantised ones bf16, the precision that models are
+    /// trained in and far closer than the weights are, where its dot products are one instruction.
+    pub fn beside(weights: Kind, level: Level) -> Self {
+        match weights {
+            Kind::Q8 | Kind::Q4 if level.has_bf16_dots() => KvKind::Bf16,
+            _ => KvKind::F32,
+        }
     }
 
     /// Bytes of one number.

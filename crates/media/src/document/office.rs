@@ -57,8 +57,7 @@ fn order(archive: &mut Archive<'_>) -> Result<Option<Vec<u32>>, MediaError> {
     else {
         return Err(MediaError::Damaged);
     };
-    // By id, the first of several: millions of ids may name millions of them.
-    let targets: HashMap<String, String> = relations_of(&relations)?.into_iter().rev().collect();
+    let targets = targets_of(&relations)?;
     let ids = attributes(&show, b"sldId", b"r:id")?;
     let number = |target: &String| target.rsplit('/').next()?.strip_prefix("slide")?.strip_suffix(".xml")?.parse().ok();
     Ok(Some(ids.iter().filter_map(|id| number(targets.get(id)?)).collect()))
@@ -72,8 +71,13 @@ fn notes(archive: &mut Archive<'_>, slide: u32) -> Result<Option<Vec<u8>>, Media
     name.map_or(Ok(None), |name| archive.member(&format!("ppt/notesSlides/{name}")))
 }
 
+/// Targets of a `.rels` member by their ids, the first of several: millions of ids may name millions of them.
+pub fn targets_of(xml: &[u8]) -> Result<HashMap<String, String>, MediaError> {
+    Ok(relations_of(xml)?.into_iter().rev().collect())
+}
+
 /// Ids and targets of a `.rels` member.
-pub fn relations_of(xml: &[u8]) -> Result<Vec<(String, String)>, MediaError> {
+fn relations_of(xml: &[u8]) -> Result<Vec<(String, String)>, MediaError> {
     let (ids, targets) = (attributes(xml, b"Relationship", b"Id")?, attributes(xml, b"Relationship", b"Target")?);
     Ok(ids.into_iter().zip(targets).collect())
 }

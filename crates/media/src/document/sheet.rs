@@ -1,7 +1,7 @@
 //! XLSX: every sheet under its name, rows as lines, cells between tabs (ECMA-376, SpreadsheetML), read as a stream: a sheet
 //! with one cell in its last corner is no larger than that cell.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use quick_xml::{
     Reader,
@@ -10,7 +10,7 @@ use quick_xml::{
 
 use super::{
     archive::Archive,
-    office::{attributes, relations_of, said},
+    office::{attributes, said, targets_of},
     text::Out,
 };
 use crate::MediaError;
@@ -23,8 +23,7 @@ pub fn xlsx(bytes: &[u8], unpacked: u64, out: &mut Out) -> Result<(), MediaError
     let mut archive = Archive::open(bytes, unpacked)?;
     let book = archive.member("xl/workbook.xml")?.ok_or(MediaError::Damaged)?;
     let relations = archive.member("xl/_rels/workbook.xml.rels")?.ok_or(MediaError::Damaged)?;
-    // By id, the first of several: millions of sheets may name millions of them.
-    let targets: HashMap<String, String> = relations_of(&relations)?.into_iter().rev().collect();
+    let targets = targets_of(&relations)?;
     let shared = archive.member("xl/sharedStrings.xml")?.map_or(Ok(Vec::new()), |xml| strings(&xml))?;
     let dates = archive.member("xl/styles.xml")?.map_or(Ok(Vec::new()), |xml| dated(&xml))?;
     let names = attributes(&book, b"sheet", b"name")?.into_iter().zip(attributes(&book, b"sheet", b"r:id")?);

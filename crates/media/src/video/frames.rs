@@ -25,7 +25,8 @@ pub fn listed(url: &str) -> Option<impl Iterator<Item = &str>> {
 
 impl Resolver {
     /// A clip whose frames are given as pictures, all taken as they are. `times` are theirs in seconds; where there are
-    /// none, they follow each other at the rate that `wish` or the model has.
+    /// none, they follow each other at the rate that `wish` or the model has. Frames with a name are kept under it, if they are
+    /// small enough.
     ///
     /// # Errors
     /// [`MediaError`] and the number of the frame that it is about.
@@ -33,28 +34,15 @@ impl Resolver {
         &self,
         urls: &[&str],
         times: Option<&[f64]>,
+        name: Option<Name>,
         spec: &VisionSpec,
         wish: &Sampling,
     ) -> Result<Resolved<Clip>, (usize, MediaError)> {
         let frames = urls.iter().map(|url| Frame::Url(url)).collect();
-        Ok(self.frames_of(frames, times, spec, wish, false).await?.0)
-    }
-
-    /// The same of a clip that has a name: the frames are kept under it, and their times.
-    ///
-    /// # Errors
-    /// As [`Self::frames`].
-    pub async fn named_frames(
-        &self,
-        name: Name,
-        urls: &[&str],
-        times: Option<&[f64]>,
-        spec: &VisionSpec,
-        wish: &Sampling,
-    ) -> Result<Resolved<Clip>, (usize, MediaError)> {
-        let frames = urls.iter().map(|url| Frame::Url(url)).collect();
-        let (clip, all) = self.frames_of(frames, times, spec, wish, true).await?;
-        if all.len() == urls.len() {
+        let (clip, all) = self.frames_of(frames, times, spec, wish, name.is_some()).await?;
+        if let Some(name) = name
+            && all.len() == urls.len()
+        {
             self.named.keep(name, Kept::Frames { all, times: times.map(<[f64]>::to_vec) });
         }
         Ok(clip)

@@ -49,46 +49,32 @@ impl Reader<'_> {
 impl Resolver {
     /// A clip behind a `data:` or `http(s)` URL, sampled and sized as the model's own processor does it. A data URL of
     /// the type `video/jpeg` is a list of JPEGs in base64, divided by commas (vLLM's form). Dropping the future kills
-    /// the child processes.
+    /// the child processes. A clip with a name is kept under it, if it is small enough.
     ///
     /// # Errors
     /// [`MediaError`] of [`Medium::Video`], with a message that is safe to show.
-    pub async fn video(&self, url: &str, spec: &VisionSpec, wish: &Sampling) -> Result<Resolved<Clip>, MediaError> {
-        let url = url.trim();
-        if let Some(list) = frames::listed(url) {
-            let urls: Vec<String> = list.map(|data| format!("data:image/jpeg;base64,{data}")).collect();
-            let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
-            return self.frames(&urls, None, spec, wish).await.map_err(|(_, error)| error.of(Medium::Video));
-        }
-        self.clip(url, spec, wish).await.map_err(|error| error.of(Medium::Video))
-    }
-
-    /// The same of a clip that has a name: it is taken from the URL and kept under the name.
-    ///
-    /// # Errors
-    /// As [`Self::video`].
-    pub async fn named_video(
+    pub async fn video(
         &self,
-        name: Name,
         url: &str,
+        name: Option<Name>,
         spec: &VisionSpec,
         wish: &Sampling,
     ) -> Result<Resolved<Clip>, MediaError> {
         let url = url.trim();
-        if let Some(list) = frames::listed(url) {
-            let urls: Vec<String> = list.map(|data| format!("data:image/jpeg;base64,{data}")).collect();
-            let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
-            let got = self.named_frames(name, &urls, None, spec, wish).await;
-            return got.map_err(|(_, error)| error.of(Medium::Video));
-        }
         let clip = async {
+            if let Some(list) = frames::listed(url) {
+                let urls: Vec<String> = list.map(|data| format!("data:image/jpeg;base64,{data}")).collect();
+                let urls: Vec<&str> = urls.iter().map(String::as_str).collect();
+                return self.frames(&urls, None, name, spec, wish).await.map_err(|(_, error)| error);
+            }
             self.tools.ffmpeg.path()?;
             let (file, head) = self.file(url, Medium::Video, self.config.video_bytes).await?;
             let clip = self.clip_of(&file, &head, spec, wish).await?;
-            let most = self.config.named_bytes;
-            let bytes = blocking(move || Ok(file.read(most))).await?;
-            if let Some(bytes) = bytes {
-                self.named.keep(name, Kept::One(Arc::new(bytes)));
+            if let Some(name) = name {
+                let most = self.config.named_bytes;
+                if let Some(bytes) = blocking(move || Ok(file.read(most))).await? {
+                    self.named.keep(name, Kept::One(Arc::new(bytes)));
+                }
             }
             Ok(clip)
         };
@@ -120,12 +106,6 @@ impl Resolver {
             }
         };
         clip.await.map_err(|error: MediaError| error.of(Medium::Video))
-    }
-
-    async fn clip(&self, url: &str, spec: &VisionSpec, wish: &Sampling) -> Result<Resolved<Clip>, MediaError> {
-        self.tools.ffmpeg.path()?;
-        let (file, head) = self.file(url, Medium::Video, self.config.video_bytes).await?;
-        self.clip_of(&file, &head, spec, wish).await
     }
 
     /// A clip in a file, of which `head` are the first bytes.

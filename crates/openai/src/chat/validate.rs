@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::{ChatRequest, Content, messages, messages::pixels};
 use crate::{
     ApiError,
-    check::{self, Checked, SamplingFields, clip, one_of, range, whole},
+    check::{self, Checked, clip, one_of, range, whole},
 };
 
 impl ChatRequest {
@@ -25,20 +25,6 @@ impl ChatRequest {
         self.answer_format()?;
         self.check_media()?;
         messages::check(&self.messages, self.continue_final_message == Some(true))
-    }
-
-    /// What it says of sampling.
-    #[must_use]
-    pub const fn sampling(&self) -> SamplingFields {
-        SamplingFields {
-            temperature: self.temperature,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            frequency_penalty: self.frequency_penalty,
-            presence_penalty: self.presence_penalty,
-            repetition_penalty: self.repetition_penalty,
-            top_k: self.top_k,
-        }
     }
 
     fn numbers(&self) -> Checked {

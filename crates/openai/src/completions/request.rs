@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use crate::{
     ApiError,
     chat::{StreamOptions, shapes},
-    check::{Checked, SamplingFields, clip, missing, range, unsupported, whole},
+    check::{Checked, clip, missing, range, unsupported, whole},
 };
 
 /// Prompts of one request.
@@ -165,20 +165,6 @@ impl CompletionRequest {
             range("logit_bias", Some(*bias), -100.0, 100.0)?;
         }
         Ok(())
-    }
-
-    /// What it says of sampling.
-    #[must_use]
-    pub const fn sampling(&self) -> SamplingFields {
-        SamplingFields {
-            temperature: self.temperature,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            frequency_penalty: self.frequency_penalty,
-            presence_penalty: self.presence_penalty,
-            repetition_penalty: self.repetition_penalty,
-            top_k: self.top_k,
-        }
     }
 
     fn numbers(&self) -> Checked {

@@ -6,7 +6,7 @@ use super::{Input, ResponseRequest};
 use crate::{
     ApiError,
     chat::pixels,
-    check::{self, Checked, SamplingFields, one_of, unsupported, whole},
+    check::{self, Checked, one_of, unsupported, whole},
 };
 
 const INCLUDES: [&str; 8] = [
@@ -45,20 +45,6 @@ impl ResponseRequest {
                 items.iter().enumerate().try_for_each(|(i, item)| item.check(&format!("input[{i}]")))
             }
             _ => Ok(()),
-        }
-    }
-
-    /// What it says of sampling.
-    #[must_use]
-    pub const fn sampling(&self) -> SamplingFields {
-        SamplingFields {
-            temperature: self.temperature,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            frequency_penalty: self.frequency_penalty,
-            presence_penalty: self.presence_penalty,
-            repetition_penalty: self.repetition_penalty,
-            top_k: self.top_k,
         }
     }
 
